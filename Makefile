@@ -1,0 +1,11 @@
+# Every command is Python, in make.py, so that it also runs without make: python make.py lab
+PYTHON ?= python3
+PORT ?=
+
+.PHONY: lab test notebooks timings bench soak setup
+
+lab:
+	@$(PYTHON) make.py lab $(if $(PORT),--port $(PORT))
+
+setup test notebooks timings bench soak:
+	@$(PYTHON) make.py $@

@@ -1,0 +1,108 @@
+"""The `course` command. Bad input gets one line and exit status 2."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from course_lib import expect
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None,
+                  help='The course "Deep learning for signals and medical images".')  # fmt: skip
+
+
+@app.command()
+def start(
+    module: Annotated[str, typer.Argument(help="01, wiener_filtering or 01_wiener_filtering")],
+    update: Annotated[bool, typer.Option("--update", help="bring a changed lab in, and keep all answers")] = False,
+) -> None:
+    """Copy a lab into work/, for you to solve; an existing copy is never overwritten."""
+    from course_lib.coursework.start import start_lab
+
+    started = start_lab(module, update=update)
+    print(f"{started.path} {started.done}")
+
+
+@app.command()
+def evaluate(
+    module: Annotated[str, typer.Argument(help="01, wiener_filtering or 01_wiener_filtering")],
+    data: Annotated[Path, typer.Option("--data", help="a folder of images")],
+    out: Annotated[Path, typer.Option("--out", help="the JSON file to write")],
+    sigma: Annotated[
+        list[str] | None, typer.Option("--sigma", help="noise level, such as 25/255; repeats")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="seed of the noise")] = 0,
+) -> None:
+    """Run a module's methods on a folder of your own data: a table, and a JSON file."""
+    from course_lib.coursework.evaluate import evaluate_module
+
+    evaluate_module(module, data, out, sigmas=sigma or ["25/255"], seed=seed)
+
+
+@app.command()
+def machine() -> None:
+    """Say what is fine on this machine and what is missing; exit status 1 if something is."""
+    from course_lib.coursework.machine import machine_check
+
+    report = machine_check()
+    print(report)
+    raise typer.Exit(0 if report.fine else 1)
+
+
+@app.command()
+def notebooks(
+    force: Annotated[bool, typer.Option("--force", help="execute again what is up to date")] = False,
+) -> None:
+    """Make every notebook and lab from its text."""
+    from course_lib.coursework.modules import ROOT
+    from course_lib.coursework.notebooks import build, problems
+
+    written = build(force=force)
+    print("\n".join(f"wrote {path.relative_to(ROOT)}" for path in written) or "every notebook is up to date")
+    found = problems()
+    if found:
+        raise expect.InputError("\n".join(map(str, found)))
+
+
+@app.command()
+def timings() -> None:
+    """Measure every notebook's seconds on one thread, and write docs/timings.json."""
+    from course_lib.coursework.files import write_whole
+    from course_lib.coursework.modules import TIMINGS
+    from course_lib.coursework.notebooks import build, measure
+
+    seconds = measure()
+    text = json.dumps({"threads": 1, "seconds": seconds}, indent=2) + "\n"
+    write_whole(TIMINGS, text)
+    print("\n".join(f"{value:6.1f} s  {name}" for name, value in seconds.items()))
+    build()
+
+
+def main() -> None:
+    """Run the command; say what is wrong in one line, without a traceback."""
+    try:
+        status = app(standalone_mode=False)
+    except expect.InputError as error:
+        status = _say(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        status = 2
+    except click.ClickException as error:
+        status = _say(error.format_message().rstrip("."))
+    except (KeyboardInterrupt, click.Abort):
+        status = _say("stopped", 130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _say(message: str, status: int = 2) -> int:
+    print(f"course: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    main()

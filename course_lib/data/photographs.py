@@ -1,0 +1,95 @@
+"""Photographs that come inside the wheels of scikit-image, scikit-learn and matplotlib: no download."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+
+import torch
+from jaxtyping import Float
+
+from course_lib import expect
+from course_lib.data.readers import read_image
+
+_SKIMAGE, _SKLEARN, _MATPLOTLIB = "skimage.data", "sklearn.datasets.images", "matplotlib"
+
+#: name → (package, file). Who took them, and under which licence, stands in each package's README.
+PHOTOGRAPHS = {
+    "astronaut": (_SKIMAGE, "astronaut.png"),
+    "brick": (_SKIMAGE, "brick.png"),
+    "camera": (_SKIMAGE, "camera.png"),
+    "cat": (_SKIMAGE, "chelsea.png"),
+    "china": (_SKLEARN, "china.jpg"),
+    "clock": (_SKIMAGE, "clock_motion.png"),
+    "coffee": (_SKIMAGE, "coffee.png"),
+    "coins": (_SKIMAGE, "coins.png"),
+    "flower": (_SKLEARN, "flower.jpg"),
+    "grass": (_SKIMAGE, "grass.png"),
+    "gravel": (_SKIMAGE, "gravel.png"),
+    "hopper": (_MATPLOTLIB, "mpl-data/sample_data/grace_hopper.jpg"),
+    "moon": (_SKIMAGE, "moon.png"),
+    "motorcycle": (_SKIMAGE, "motorcycle_left.png"),
+    "rocket": (_SKIMAGE, "rocket.jpg"),
+}
+
+#: Every second name in alphabetical order, so that nobody chose which photographs make the test easy.
+TRAINING_PHOTOGRAPHS = tuple(sorted(PHOTOGRAPHS))[::2]
+TEST_PHOTOGRAPHS = tuple(sorted(PHOTOGRAPHS))[1::2]
+
+
+def photographs(
+    names: Sequence[str] = TRAINING_PHOTOGRAPHS, size: int = 256
+) -> Float[torch.Tensor, "batch 1 size size"]:
+    """Grey photographs, cut to their central square and scaled down to `size` pixels a side.
+
+    Args:
+        names: keys of `PHOTOGRAPHS`.
+        size: pixels a side, from 2.
+
+    Returns:
+        float32 in [0, 1], (batch, 1, size, size); linear luma weights of ITU-R BT.601.
+
+    Raises:
+        InputError: an unknown name, no name at all, a size that is no whole number from 2.
+    """
+    expect.image_size(size)
+    if isinstance(names, str) or not names:
+        raise expect.InputError(f"expected a list of photographs' names, got {names!r}")
+    unknown = [name for name in names if name not in PHOTOGRAPHS]
+    if unknown:
+        raise expect.InputError(
+            f"expected photographs among {', '.join(sorted(PHOTOGRAPHS))}, got {', '.join(map(str, unknown))}"
+        )
+    return torch.stack([_photograph(name, size) for name in names]).clone()
+
+
+@cache
+def _photograph(name: str, size: int) -> Float[torch.Tensor, "1 size size"]:
+    from skimage.transform import resize
+
+    package, file = PHOTOGRAPHS[name]
+    with resources.as_file(resources.files(package) / file) as path:
+        colour = read_image(path)[0]
+    weights = {1: torch.ones(1), 3: torch.tensor([0.299, 0.587, 0.114])}[colour.shape[0]]
+    grey = torch.einsum("c,chw->hw", weights, colour)
+    side = min(grey.shape)
+    top, left = (grey.shape[0] - side) // 2, (grey.shape[1] - side) // 2
+    square = grey[top : top + side, left : left + side].double().numpy()
+    small = resize(square, (size, size), anti_aliasing=side > size)
+    return torch.from_numpy(small).clamp(0, 1).float()[None]
+
+
+def with_symmetries(
+    images: Float[torch.Tensor, "batch channel size size"],
+) -> Float[torch.Tensor, "batch*8 channel size size"]:
+    """Each square image in its eight mirrored and turned positions.
+
+    A photograph and its mirror image are equally likely, so statistics may be averaged over all eight: a
+    population of 8 times the size for nothing.
+    """
+    expect.images("images", images)
+    if images.shape[-1] != images.shape[-2]:
+        raise expect.InputError(f"expected square images, got {expect.describe(images)}")
+    turned = [torch.rot90(images, quarter, dims=(-2, -1)) for quarter in range(4)]
+    return torch.cat(turned + [image.flip(-1) for image in turned])

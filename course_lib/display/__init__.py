@@ -1,0 +1,9 @@
+"""Pictures, plots, sliders and claims. Importing this room sets the course's plotting style."""
+
+from course_lib.display.claims import claim
+from course_lib.display.figures import METHODS, Method, as_picture, method_style, show_figure, show_images
+from course_lib.display.sliders import Player, play
+
+__all__ = [
+    "METHODS", "Method", "Player", "as_picture", "claim", "method_style", "play", "show_figure", "show_images",
+]  # fmt: skip

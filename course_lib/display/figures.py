@@ -1,0 +1,174 @@
+"""Figures with alternative text, and one look for each method in the whole course."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from cycler import cycler
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from course_lib import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import Figure
+
+# Okabe and Ito (2008): told apart with every common form of colour blindness.
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, GREY = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#7F7F7F",
+)  # fmt: skip
+
+plt.rcParams.update(
+    {
+        "figure.dpi": 100,
+        "figure.constrained_layout.use": True,
+        "font.size": 10,
+        "axes.titlesize": 10,
+        "axes.grid": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.prop_cycle": cycler(color=[BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK])
+        + cycler(linestyle=["-", "--", "-.", ":", "-", "--", "-."]),
+        "lines.linewidth": 1.8,
+        "legend.frameon": False,
+        "image.cmap": "gray",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a method looks in every plot of the course: never by its colour alone."""
+
+    label: str
+    color: str
+    linestyle: str
+    marker: str
+
+
+METHODS = {
+    "clean": Method("clean", BLACK, "-", "o"),
+    "noisy": Method("noisy", GREY, ":", "x"),
+    "wiener": Method("Wiener filter", BLUE, "-", "s"),
+    "gaussian": Method("Gaussian blur", ORANGE, "--", "^"),
+    "oracle": Method("Gaussian blur, tuned on each image (oracle)", ORANGE, ":", "v"),
+    "bilateral": Method("bilateral filter", GREEN, "-.", "D"),
+    "linear_mmse": Method("linear MMSE matrix", PURPLE, "--", "P"),
+}
+
+
+def method_style(name: str) -> dict[str, str]:
+    """Keyword arguments for `ax.plot`: label, colour, line style and marker of the method `name`."""
+    if name not in METHODS:
+        raise expect.InputError(f"expected a method among {', '.join(METHODS)}, got {name!r}")
+    method = METHODS[name]
+    return {
+        "label": method.label,
+        "color": method.color,
+        "linestyle": method.linestyle,
+        "marker": method.marker,
+    }
+
+
+def as_picture(image: object) -> np.ndarray:
+    """Turn (height, width), (1, 1, height, width) or one colour image into what `imshow` takes."""
+    array = image.detach().cpu().numpy() if isinstance(image, torch.Tensor) else np.asarray(image)
+    if array.ndim == 4 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim == 3 and array.shape[0] in (1, 3):
+        array = np.moveaxis(array, 0, -1) if array.shape[0] == 3 else array[0]
+    if array.ndim != 2 and not (array.ndim == 3 and array.shape[-1] == 3):
+        raise expect.InputError(f"expected one grey or colour image, got {expect.describe(image)}")
+    return array
+
+
+def render(figure: Figure, *, photographic: bool = False) -> tuple[str, bytes]:
+    """Draw a figure and give (MIME type, bytes).
+
+    Photographs full of noise are stored as WebP, at about a third of PNG's size; plots as PNG.
+    """
+    canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
+    out = io.BytesIO()
+    if photographic:
+        canvas.print_webp(out, pil_kwargs={"quality": 88, "method": 2})
+        return "image/webp", out.getvalue()
+    canvas.print_png(out, pil_kwargs={"compress_level": 3})
+    return "image/png", out.getvalue()
+
+
+def img_tag(mime: str, data: bytes, alt: str) -> str:
+    """An HTML picture with its alternative text; JupyterLab drops the alt text of image outputs, not of HTML."""
+    source = base64.b64encode(data).decode("ascii")
+    return (
+        f'<img src="data:{mime};base64,{source}" alt="{html.escape(alt)}" '
+        'style="max-width:100%;background:#fff">'
+    )
+
+
+def check_alt(alt: str) -> str:
+    """Return an alternative text that says something: a sentence of at least four words."""
+    if not isinstance(alt, str) or len(alt.split()) < 4:
+        raise expect.InputError(f"expected alt text that says what is to be seen, got {alt!r}")
+    return alt
+
+
+def show_figure(figure: Figure, alt: str, *, photographic: bool = False) -> None:
+    """Show a figure in the notebook with its alternative text, and close it.
+
+    Args:
+        figure: a matplotlib figure.
+        alt: what is to be seen in it, in a sentence: read aloud by screen readers.
+        photographic: store it as WebP, which suits photographs.
+    """
+    from IPython.display import display
+
+    check_alt(alt)
+    mime, data = render(figure, photographic=photographic)
+    plt.close(figure)
+    display({"text/html": img_tag(mime, data, alt), "text/plain": f"[figure: {alt}]"}, raw=True)
+
+
+def show_images(
+    images: Mapping[str, object],
+    alt: str,
+    *,
+    columns: int = 4,
+    limits: tuple[float, float] | None = (0.0, 1.0),
+    colorbar: bool = False,
+    width: float = 2.5,
+) -> None:
+    """Show a titled row of images.
+
+    Args:
+        images: title → image, each (height, width), (1, 1, height, width) or colour (1, 3, height, width).
+        alt: what is to be seen, in a sentence.
+        columns: the most images in one row.
+        limits: the values shown black and white, the same for all; None scales each image by itself.
+        colorbar: a scale beside each image, for images that are no photographs.
+        width: inches for one image.
+    """
+    if not images:
+        raise expect.InputError("expected at least one image, got none")
+    pictures = {title: as_picture(image) for title, image in images.items()}
+    count = len(pictures)
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    height = max(p.shape[0] / p.shape[1] for p in pictures.values()) * width + 0.35
+    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False)
+    low, high = limits if limits else (None, None)
+    for ax, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
+        shown = ax.imshow(picture, vmin=low, vmax=high)
+        ax.set_title(title)
+        if colorbar:
+            figure.colorbar(shown, ax=ax, shrink=0.8)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    show_figure(figure, alt, photographic=not colorbar)

@@ -1,0 +1,120 @@
+"""Run a student's function once and put down what came out, as plain arrays.
+
+An `Outcome` holds no code and no student's object, so that it can leave a sandbox: everything that judges
+(see `exercise.py`) looks at outcomes alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import linecache
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from course_lib import expect
+
+Arguments = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call gave.
+
+    arrays: the returned value as NumPy arrays: one, or several if a tuple was returned; None if there is none.
+    kind: "tensor", "number", "numpy" or "tuple of …"; otherwise the returned value in words.
+    error: the exception in one line, with the student's own line of code; None if the call returned.
+    error_type: its class name.
+    blank: the function is still the unsolved stub.
+    changed: the positions of arguments that the call overwrote.
+    """
+
+    arrays: tuple[np.ndarray, ...] | None = None
+    kind: str = ""
+    error: str | None = None
+    error_type: str = ""
+    blank: bool = False
+    changed: tuple[int, ...] = ()
+
+
+def run(function: Callable[..., object], arguments: Arguments, *, quiet: bool = False) -> Outcome:
+    """Call `function` on copies of `arguments`; whatever it does, the answer is an `Outcome`."""
+    copies = tuple(_copy(a) for a in arguments)
+    silence = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
+    try:
+        with silence, warnings.catch_warnings():
+            if quiet:
+                warnings.simplefilter("ignore")
+            value = function(*copies)
+    except Exception as error:
+        line, own = _own_line(function, error)
+        if isinstance(error, NotImplementedError) and own:
+            return Outcome(blank=True)
+        said = " ".join(str(error).split())[:200]
+        text = f"{type(error).__name__}{': ' + said if said else ''}{line}"
+        return Outcome(error=text, error_type=type(error).__name__)
+    changed = tuple(i for i, (a, b) in enumerate(zip(arguments, copies, strict=True)) if not _same(a, b))
+    arrays, kind = as_arrays(value)
+    return Outcome(arrays=arrays, kind=kind, changed=changed)
+
+
+def as_arrays(value: object) -> tuple[tuple[np.ndarray, ...] | None, str]:
+    """A returned value as (arrays, kind); arrays are None for what holds no numbers."""
+    if isinstance(value, (tuple, list)) and value:
+        parts = [as_arrays(part) for part in value]
+        if all(arrays is not None and len(arrays) == 1 for arrays, _ in parts):
+            kinds = {kind for _, kind in parts}
+            return tuple(arrays[0] for arrays, _ in parts), "tuple of " + " and ".join(sorted(kinds))
+        return None, expect.describe(value)
+    if isinstance(value, torch.Tensor):
+        return (value.detach().cpu().resolve_conj().numpy().copy(),), "tensor"
+    if isinstance(value, (bool, int, float, complex, np.number)):
+        return (np.asarray(value),), "number"
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        return (value.copy(),), "numpy"
+    return None, expect.describe(value)
+
+
+def close(found: tuple[np.ndarray, ...], wanted: tuple[np.ndarray, ...], tolerance: float) -> bool:
+    """Whether all arrays agree: shape, real or complex, and value within `tolerance`, relative.
+
+    Values far smaller than an array's largest may differ by 1 % of `tolerance` of that largest: single
+    precision cannot do better in a Fourier transform.
+    """
+    if len(found) != len(wanted):
+        return False
+    for a, b in zip(found, wanted, strict=True):
+        if a.shape != b.shape or np.iscomplexobj(a) != np.iscomplexobj(b):
+            return False
+        scale = float(np.abs(b).max()) if b.size else 0.0
+        if not np.allclose(a, b, rtol=tolerance, atol=0.01 * tolerance * scale):
+            return False
+    return True
+
+
+def _copy(value: object) -> object:
+    return value.clone() if isinstance(value, torch.Tensor) else value
+
+
+def _same(before: object, after: object) -> bool:
+    return not isinstance(before, torch.Tensor) or (
+        before.shape == after.shape and torch.equal(before, after.detach())
+    )
+
+
+def _own_line(function: Callable[..., object], error: Exception) -> tuple[str, bool]:
+    """Where the student's function stopped: its own last line, and whether the error was raised right there."""
+    code = getattr(function, "__code__", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    raw = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    own = [i for i, frame in enumerate(raw) if frame.f_code is code]
+    if not own:
+        return "", False
+    frame = frames[own[-1]]
+    source = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
+    return (f" (at the line `{source}`)" if source else ""), own[-1] == len(raw) - 1

@@ -1,0 +1,371 @@
+"""An exercise, declared once: its cases, reference, properties, hints and known mistakes.
+
+The one object checks a lab, gives hints, lets a stuck student go on, draws the cases of grading and writes
+the instructor's guide.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+
+import numpy as np
+import torch
+
+from course_lib import expect
+from course_lib.exercises.calls import Arguments, Outcome, close, run
+from course_lib.exercises.report import Hint, Result
+
+VISIBLE_SEED = 0  # the lab's own cases; grading draws others from a secret seed
+Value = np.ndarray | tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong implementation that students really write, and what to tell whoever wrote it."""
+
+    function: Callable[..., object]
+    message: str
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+
+@dataclass(frozen=True)
+class Property:
+    """Something that every right answer has, and that outputs alone can show.
+
+    name: a few words, for tables.
+    statement: the property in a sentence.
+    calls: from one case, the argument lists that the function is called with.
+    holds: from those arguments and the returned values (NumPy), None, or the counter-example in words.
+    points: for this property alone, in grading.
+    """
+
+    name: str
+    statement: str
+    calls: Callable[..., list[Arguments]]
+    holds: Callable[[list[Arguments], list[Value]], str | None]
+    points: int = 1
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the student's function: `of` is None for a case, else the property that it belongs to."""
+
+    arguments: Arguments
+    of: Property | None = None
+    group: int = 0
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise of a lab.
+
+    number: its place in the lab, from 1.
+    function: the name of the function to write.
+    title: a few words.
+    minutes: what a student needs.
+    value_points: points for the right values; each property adds its own.
+    takes: each argument with its shape and unit.
+    returns: the result with its shape and unit.
+    draw: from a seeded generator, one case: the arguments of one call.
+    reference: the right answer; open to read, for this is a course.
+    answers: full names in the library that would be the answer; a function that calls one does not count.
+    mistakes: at least three wrong answers, each with its own message.
+    properties: what every right answer has.
+    hints: a ladder, from a nudge to nearly the answer.
+    also_right: other answers that count as right, with other values.
+    tolerance: relative difference from the reference that is still right.
+    """
+
+    number: int
+    function: str
+    title: str
+    minutes: int
+    value_points: int
+    takes: dict[str, str]
+    returns: str
+    draw: Callable[[torch.Generator], Arguments]
+    reference: Callable[..., object]
+    answers: tuple[str, ...]
+    mistakes: tuple[Mistake, ...]
+    properties: tuple[Property, ...]
+    hints: tuple[str, ...]
+    also_right: tuple[Callable[..., object], ...] = ()
+    tolerance: float = 1e-4
+    cases: int = 3
+    _state: dict = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def points(self) -> int:
+        return self.value_points + sum(p.points for p in self.properties)
+
+    @property
+    def signature(self) -> str:
+        return f"{self.function}({', '.join(self.takes)})"
+
+    # --- what a student calls -------------------------------------------------------------------------
+
+    def check(self, function: Callable[..., object]) -> Result:
+        """Judge a student's function on the lab's cases, and remember the result for the progress table.
+
+        Under nbgrader, which sets NBGRADER_EXECUTION, anything but a pass raises, so that nbgrader's own
+        points work too.
+        """
+        if function is self.reference:
+            text = f"the course's reference stands in here: run the cell that defines {self.function} again"
+            return Result(self, "not attempted yet", text)
+        result = self._judge_live(function)
+        self._state["result"] = result
+        if os.environ.get("NBGRADER_EXECUTION") and not result.passed:
+            raise AssertionError(str(result))
+        return result
+
+    def or_reference(self, function: Callable[..., object]) -> Callable[..., object]:
+        """The student's function if it passes, else the reference, with a note: a stuck student goes on.
+
+        In grading (NBGRADER_EXECUTION is set) always the student's.
+        """
+        if function is self.reference or os.environ.get("NBGRADER_EXECUTION"):
+            return function
+        if self._judge_live(function).passed:
+            return function
+        print(
+            f"Exercise {self.number} has not passed yet: the cells below go on with the course's {self.function}."
+        )
+        return self.reference
+
+    def hint(self, step: int | None = None) -> Hint:
+        """The next hint of the ladder; `hint(2)` shows the second one again."""
+        if step is None:
+            step = min(self._state.get("hint", 0) + 1, len(self.hints))
+        if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= len(self.hints):
+            raise expect.InputError(
+                f"expected a hint from 1 to {len(self.hints)}, got {expect.describe(step)}"
+            )
+        self._state["hint"] = step
+        return Hint(self, step)
+
+    @property
+    def result(self) -> Result:
+        """The last result of `check` in this session; "not attempted yet" before the first."""
+        return self._state.get("result") or Result(self, "not attempted yet", "")
+
+    def forget(self) -> None:
+        """Start over: no result, no hint shown."""
+        self._state.clear()
+
+    # --- cases and judgement, the same in a lab and in grading ----------------------------------------
+
+    def calls(self, seed: int) -> list[Call]:
+        """All calls that judge a function: `cases` cases, then each property on each case."""
+        calls = []
+        for index in range(self.cases):
+            generator = torch.Generator().manual_seed(
+                zlib.crc32(f"{seed}:{self.function}:{index}".encode())
+            )
+            case = self.draw(generator)
+            calls.append(Call(case, group=index))
+            for p in self.properties:
+                calls += [Call(arguments, p, index) for arguments in p.calls(*case)]
+        return sorted(calls, key=lambda call: call.of is not None)
+
+    def judge(self, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> Result:
+        """Compare what came out with the reference, from the outcomes alone."""
+        if any(outcome.blank for outcome in outcomes):
+            return Result(self, "not attempted yet", "the function is still blank")
+        cases = [i for i, call in enumerate(calls) if call.of is None]
+        wanted = {i: run(self.reference, calls[i].arguments, quiet=True) for i in cases}
+        value_right = self._right([calls[i] for i in cases], [outcomes[i] for i in cases])
+        failures = {p.name: self._counterexample(p, calls, outcomes) for p in self.properties}
+        kept = tuple(name for name, failure in failures.items() if failure is None)
+        changed = next((o.changed[0] for o in outcomes if o.changed), None)
+        if value_right and len(kept) == len(self.properties) and changed is None:
+            return Result(self, "passed", "", value_right=True, kept=kept)
+        if changed is not None:
+            name = list(self.takes)[changed]
+            return Result(self, "failed", f"your function changes its argument `{name}`: work on a copy "
+                          f"(`{name}.clone()`), or later cells meet a changed {name}",
+                          value_right=value_right, kept=kept)  # fmt: skip
+        message, mistake = self._diagnose([calls[i] for i in cases], [outcomes[i] for i in cases], wanted)
+        if not message:
+            p = next((p for p in self.properties if failures[p.name] is not None), None)
+            message = (
+                f"{p.statement} Here: {failures[p.name]}." if p else self._difference(cases, outcomes, wanted)
+            )
+        return Result(self, "failed", message, value_right=value_right, kept=kept, mistake=mistake)
+
+    # --- how ------------------------------------------------------------------------------------------
+
+    def _judge_live(self, function: Callable[..., object]) -> Result:
+        if not callable(function):
+            text = f"expected the function {self.signature}, got {expect.describe(function)}"
+            return Result(self, "failed", text)
+        calls = self.calls(VISIBLE_SEED)
+        try:
+            with self._answers_closed(function):
+                outcomes = [run(function, c.arguments, quiet=i > 0) for i, c in enumerate(calls)]
+        except Delegation as error:
+            return Result(self, "failed", str(error))
+        result = self.judge(calls, outcomes)
+        if result.status == "failed" and not result.mistake:
+            names = self._notebook_variables(function)
+            if names:
+                result = result.with_note(
+                    f"It also reads {names} from the notebook instead of its arguments: is that meant?"
+                )
+        return result
+
+    def _right(self, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> bool:
+        for answer in (self.reference, *self.also_right):
+            wanted = [run(answer, call.arguments, quiet=True) for call in calls]
+            if all(
+                o.arrays is not None and _kind_fits(o, w) and close(o.arrays, w.arrays, self.tolerance)
+                for o, w in zip(outcomes, wanted, strict=True)
+            ):
+                return True
+        return False
+
+    def _counterexample(
+        self, p: Property, calls: Sequence[Call], outcomes: Sequence[Outcome]
+    ) -> str | None:
+        for group in range(self.cases):
+            mine = [i for i, call in enumerate(calls) if call.of is p and call.group == group]
+            for i in mine:
+                if outcomes[i].arrays is None:
+                    return outcomes[i].error or f"the function returned {outcomes[i].kind}"
+            values = [outcomes[i].arrays for i in mine]
+            if any(np.iscomplexobj(a) for v in values for a in v) and not self._is_complex(calls):
+                return "the returned numbers are complex"
+            try:
+                told = p.holds(
+                    [calls[i].arguments for i in mine], [v[0] if len(v) == 1 else v for v in values]
+                )
+            except (ValueError, IndexError, TypeError):  # shapes that do not even combine
+                told = f"the returned shapes are {', '.join(str(v[0].shape) for v in values)}"
+            if told is not None:
+                return told
+        return None
+
+    def _is_complex(self, calls: Sequence[Call]) -> bool:
+        right = run(self.reference, calls[0].arguments, quiet=True)
+        return any(np.iscomplexobj(a) for a in right.arrays)
+
+    def _diagnose(
+        self, calls: Sequence[Call], outcomes: Sequence[Outcome], wanted: dict[int, Outcome]
+    ) -> tuple[str, str]:
+        """(message, name of the known mistake or ""); both empty if neither says more than the numbers."""
+        for mistake in self.mistakes:
+            theirs = [run(mistake.function, call.arguments, quiet=True) for call in calls]
+            if all(self._alike(o, t) for o, t in zip(outcomes, theirs, strict=True)):
+                return mistake.message, mistake.name
+        for outcome, right in zip(outcomes, wanted.values(), strict=True):
+            message = self._structure(outcome, right)
+            if message:
+                return message, ""
+        return "", ""
+
+    def _alike(self, outcome: Outcome, mistaken: Outcome) -> bool:
+        if mistaken.error is not None:
+            return outcome.error_type == mistaken.error_type and _gist(outcome) == _gist(mistaken)
+        return (
+            outcome.arrays is not None
+            and mistaken.arrays is not None
+            and close(outcome.arrays, mistaken.arrays, self.tolerance)
+        )
+
+    def _structure(self, outcome: Outcome, right: Outcome) -> str:
+        """What is wrong before any value is compared: an error, the type, the shape, NaN."""
+        if outcome.error is not None:
+            return f"your function stops with {outcome.error}"
+        if outcome.arrays is None:
+            tail = ": is its `return` missing?" if outcome.kind == "None" else ""
+            return f"expected {self.returns}, got {outcome.kind}{tail}"
+        if not _kind_fits(outcome, right):
+            got = "a NumPy array" if "numpy" in outcome.kind else f"a {outcome.kind}"
+            tail = ": stay with torch, or end with `torch.from_numpy(...)`" if "numpy" in outcome.kind else ""
+            return f"expected {self.returns}, got {got}{tail}"
+        for a, b in zip(outcome.arrays, right.arrays, strict=True):
+            if a.shape != b.shape:
+                return f"expected {self.returns}, here of shape {b.shape}, got shape {a.shape}"
+            if np.iscomplexobj(a) and not np.iscomplexobj(b):
+                return f"expected {self.returns}, real, got complex numbers"
+            if not np.isfinite(a).all():
+                return (
+                    f"expected finite numbers, got {int((~np.isfinite(a)).sum())} NaN or infinite of {a.size}"
+                )
+        return ""
+
+    def _difference(
+        self, cases: Sequence[int], outcomes: Sequence[Outcome], wanted: dict[int, Outcome]
+    ) -> str:
+        """Where the values first differ most, with both numbers."""
+        for i in cases:
+            for a, b in zip(outcomes[i].arrays, wanted[i].arrays, strict=True):
+                worst = np.unravel_index(np.argmax(np.abs(a - b)), b.shape)
+                if not close((a,), (b,), self.tolerance):
+                    where = f" at {list(map(int, worst))}" if worst else ""
+                    return f"the values differ most{where}: expected {b[worst]:.5g}, got {a[worst]:.5g}"
+        return "the values differ from the reference"
+
+    def _notebook_variables(self, function: Callable[..., object]) -> str:
+        code, scope = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+        names = [
+            n for n in getattr(code, "co_names", ()) if isinstance(scope.get(n), (torch.Tensor, float, int))
+        ]
+        return ", ".join(f"`{n}`" for n in names)
+
+    @contextmanager
+    def _answers_closed(self, function: Callable[..., object]) -> Iterator[None]:
+        """While the student's function runs, the library's own answers refuse to be called."""
+        scope, code = getattr(function, "__globals__", {}), getattr(function, "__code__", None)
+        names = getattr(code, "co_names", ())
+        if "reference" in names:
+            raise Delegation("your function calls the course's reference: write out what it does")
+        closed = []
+        for full_name in self.answers:
+            place, name = full_name.rsplit(".", 1)
+            original = getattr(import_module(place), name)
+            refuse = _refusal(full_name)
+            if any(scope.get(used) is original for used in names):
+                refuse()
+            rooms = [m for key, m in list(sys.modules.items()) if key.startswith("course_lib.")]
+            for room in rooms:
+                if vars(room).get(name) is original:
+                    closed.append((room, name, original))
+                    setattr(room, name, refuse)
+        try:
+            yield
+        finally:
+            for room, name, original in closed:
+                setattr(room, name, original)
+
+
+class Delegation(BaseException):
+    """The student's function calls the answer. No `Exception`: a student's `except` must not swallow it."""
+
+
+def _refusal(full_name: str) -> Callable[..., None]:
+    def refuse(*_: object, **__: object) -> None:
+        raise Delegation(f"your function calls {full_name}, which is the answer itself: write out what it does")
+
+    return refuse
+
+
+def _kind_fits(outcome: Outcome, right: Outcome) -> bool:
+    """A number may stand for a 0-dimensional tensor; apart from that, tensors are asked for."""
+    if len(outcome.arrays) != len(right.arrays) or "numpy" in outcome.kind:
+        return False
+    return "number" not in outcome.kind or all(b.ndim == 0 for b in right.arrays)
+
+
+def _gist(outcome: Outcome) -> str:
+    """An error without the student's own line, which no two students share."""
+    return (outcome.error or "").split(" (at the line")[0]

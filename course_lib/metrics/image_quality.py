@@ -1,0 +1,66 @@
+"""Mean squared error, PSNR and SSIM, in the one convention of the course."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+
+from course_lib import expect
+
+SSIM_WINDOW = 11  # pixels: Gaussian of standard deviation 1.5, cut at 3.5 of them
+
+
+def mse(
+    estimate: Float[torch.Tensor, "batch channel height width"],
+    target: Float[torch.Tensor, "batch channel height width"],
+) -> Float[torch.Tensor, " batch"]:
+    """Mean squared error of each image, over all of its pixels and channels."""
+    expect.images("estimate", estimate)
+    expect.images("target", target)
+    expect.same_shape("estimate", estimate, "target", target)
+    return (estimate - target).square().mean(dim=(1, 2, 3))
+
+
+def psnr(
+    estimate: Float[torch.Tensor, "batch channel height width"],
+    target: Float[torch.Tensor, "batch channel height width"],
+) -> Float[torch.Tensor, " batch"]:
+    """Peak signal-to-noise ratio of each image in dB: −10·log₁₀(MSE), for peak 1.
+
+    Nothing is clipped, and the background counts. The mean over images of this is the course's PSNR of a set;
+    it is not the PSNR of the mean error. Equal images give infinity.
+    """
+    return -10 * torch.log10(mse(estimate, target))
+
+
+def ssim(
+    estimate: Float[torch.Tensor, "batch channel height width"],
+    target: Float[torch.Tensor, "batch channel height width"],
+) -> Float[torch.Tensor, " batch"]:
+    """Structural similarity (Wang et al. 2004) of each image, in [−1, 1].
+
+    Gaussian window of standard deviation 1.5 (11×11), population covariance, data range 1, mean over
+    channels and over pixels whose window lies inside the image: scikit-image's `structural_similarity` with
+    the settings of the paper.
+
+    Raises:
+        InputError: images smaller than the window of 11×11 pixels.
+    """
+    from skimage.metrics import structural_similarity
+
+    expect.images("estimate", estimate)
+    expect.images("target", target)
+    expect.same_shape("estimate", estimate, "target", target)
+    if min(estimate.shape[-2:]) < SSIM_WINDOW:
+        raise expect.InputError(
+            f"expected images of at least {SSIM_WINDOW}×{SSIM_WINDOW} pixels for SSIM, "
+            f"got {estimate.shape[-2]}×{estimate.shape[-1]}"
+        )
+    values = [
+        structural_similarity(
+            a.cpu().double().numpy(), b.cpu().double().numpy(), channel_axis=0, data_range=1.0,
+            gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+        )
+        for a, b in zip(estimate, target, strict=True)
+    ]  # fmt: skip
+    return torch.tensor(values, dtype=estimate.dtype)

@@ -1,0 +1,211 @@
+"""Set the course up and run it, with nothing but Python: python make.py lab | test | notebooks | ...
+
+The Makefile calls this file, so both do the same. It needs only the standard library, and even an old
+Python reads it, to be told in one line which Python the course wants.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+UNFINISHED = VENV / "course-install-unfinished"  # there while an install runs: an interrupted one leaves it
+NOTEBOOK_FOLDERS = ["lectures", "solutions"]
+
+
+def stop(message):
+    """End with one line and exit status 2, as every wrong call of the course does."""
+    print("course: " + message, file=sys.stderr)
+    raise SystemExit(2)
+
+
+def check_python():
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        found = "{}.{}".format(*sys.version_info[:2])
+        stop(
+            "expected Python 3.11, 3.12 or 3.13, found {} ({}); name another one with "
+            "make PYTHON=python3.12 … or python3.12 make.py …".format(found, sys.executable)
+        )
+
+
+def fingerprint(extra):
+    """What must be the same for an environment to be up to date."""
+    digest = hashlib.sha256(sys.version.encode())
+    for name in ("pyproject.toml", "constraints.txt"):
+        digest.update((ROOT / name).read_bytes())
+    return extra + " " + digest.hexdigest()
+
+
+def stamps():
+    """The set-ups that are complete in .venv: one line each, the extra's name and the fingerprint."""
+    try:
+        return (VENV / "course-installed").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def is_ready(extra):
+    """A `dev` set-up serves a student too, so it counts for both."""
+    wanted = [fingerprint("dev")] + ([fingerprint("student")] if extra == "student" else [])
+    return PYTHON.exists() and not UNFINISHED.exists() and any(line in stamps() for line in wanted)
+
+
+def installers(requirement):
+    """The install commands to try in turn.
+
+    uv takes the CPU build of PyTorch when asked; pip takes what the registry gives (CPU on macOS and
+    Windows, the CUDA build on Linux). UV_TORCH_BACKEND=auto brings the GPU build.
+    """
+    wanted = ["-c", str(ROOT / "constraints.txt"), "-e", requirement]
+    if shutil.which("uv"):
+        backend = os.environ.get("UV_TORCH_BACKEND", "cpu")
+        yield ["uv", "pip", "install", "--python", str(PYTHON), "--torch-backend", backend, *wanted]
+    pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
+    yield [*pip, *wanted]
+
+
+def set_up(extra):
+    """Make .venv hold what constraints.txt pins; at once when it already does."""
+    check_python()
+    if is_ready(extra):
+        return
+    if UNFINISHED.exists() or not runs(PYTHON):
+        if VENV.exists():
+            print("course: the environment in .venv is incomplete or of another Python: making it anew")
+            shutil.rmtree(VENV)
+        VENV.mkdir()
+        UNFINISHED.touch()
+        print("course: first set-up, several minutes; README.md says how much is downloaded", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+    UNFINISHED.touch()
+    requirement = str(ROOT) + ("[dev]" if extra == "dev" else "")
+    for command in installers(requirement):
+        if subprocess.run(command, cwd=ROOT).returncode == 0:
+            break
+        print("course: {} could not install the course".format(Path(command[0]).name), flush=True)
+    else:
+        stop("the set-up did not finish (the installer's own message stands above); the same call goes on")
+    new = VENV / "course-installed.new"
+    new.write_text(fingerprint(extra) + "\n", encoding="utf-8")
+    new.replace(VENV / "course-installed")
+    UNFINISHED.unlink()
+
+
+def runs(python):
+    """Whether the environment's Python starts, and is the version that this script runs on."""
+    if not python.exists():
+        return False
+    question = "import sys; print(sys.version)"
+    answer = subprocess.run([str(python), "-c", question], capture_output=True, text=True)
+    return answer.returncode == 0 and answer.stdout.strip() == sys.version.strip()
+
+
+def environment():
+    """The environment's programs first on PATH, as after `activate`."""
+    env = dict(os.environ, PATH=str(BIN) + os.pathsep + os.environ.get("PATH", ""), VIRTUAL_ENV=str(VENV))
+    env.pop("PYTHONHOME", None)
+    return env
+
+
+def run(*command):
+    """Run a program of the environment and give its exit status."""
+    program, *arguments = command
+    full = [str(PYTHON), *arguments] if program == "python" else [str(PYTHON), "-m", program, *arguments]
+    try:
+        return subprocess.run(full, cwd=ROOT, env=environment()).returncode
+    except KeyboardInterrupt:
+        return 130
+
+
+def port_is_free(port):
+    with contextlib.closing(socket.socket()) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def lab(port=None, browser=True):
+    """Open JupyterLab on the start page; without news, update checks or a search of the package registry."""
+    if port is not None:
+        if not 1024 <= port <= 65535:
+            stop("expected a port from 1024 to 65535, got {}".format(port))
+        if not port_is_free(port):
+            stop("port {} is occupied: give a free one with --port, or none to have one found".format(port))
+    set_up("student")
+    options = [
+        "--ServerApp.root_dir=" + str(ROOT),
+        "--LabApp.news_url=",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.extension_manager=readonly",
+    ]
+    if port is not None:
+        options += ["--port={}".format(port), "--ServerApp.port_retries=0"]
+    if not browser:
+        options.append("--no-browser")
+    return run("jupyterlab", *options, "lectures/00_start_here.ipynb")
+
+
+def test(arguments=()):
+    """Every check of the course: style, rooms, library, notebooks, and the page in a real browser."""
+    set_up("dev")
+    unit = ["-n", "2", "--dist", "loadfile", "--nbval", "--nbval-sanitize-with", "tests/nbval.cfg"]
+    unit += ["--nbval-cell-timeout", "120", "tests", *NOTEBOOK_FOLDERS, "--ignore=tests/browser"]
+    steps = [
+        ("ruff", "check", "."),
+        ("ruff", "format", "--check", "."),
+        ("python", "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"),
+        ("pytest", *unit, *arguments),
+        ("pytest", "-s", "tests/browser", *arguments),
+    ]
+    failed = [" ".join(step[:2]) for step in steps if run(*step) != 0]
+    if failed:
+        print("course: failed: " + "; ".join(failed), file=sys.stderr)
+    return 1 if failed else 0
+
+
+def course(*arguments):
+    set_up("dev")
+    return run("python", "-m", "course_lib.coursework.cli", *arguments)
+
+
+def bench():
+    set_up("dev")
+    return run("pytest", "-s", "benchmarks", "-p", "no:xdist")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="make.py", description="Set the course up and run it.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    lab_parser = commands.add_parser("lab", help="open JupyterLab on the start page")
+    lab_parser.add_argument("--port", type=int, help="the port to use (default: the first free one from 8888)")
+    lab_parser.add_argument("--no-browser", action="store_true", help="print the address only")
+    commands.add_parser("setup", help="install what constraints.txt pins, and nothing more")
+    test_parser = commands.add_parser("test", help="run every check")
+    test_parser.add_argument("arguments", nargs="*", help="handed on to pytest")
+    notebooks = commands.add_parser("notebooks", help="text → executed solution and lecture → lab")
+    notebooks.add_argument("--force", action="store_true", help="execute again what is up to date")
+    commands.add_parser("timings", help="measure every notebook's seconds on one thread")
+    commands.add_parser("bench", help="slider latency, and speed side by side with peers")
+    options = parser.parse_args()
+
+    if options.command == "lab":
+        return lab(options.port, not options.no_browser)
+    if options.command == "setup":
+        return set_up("student")
+    if options.command == "test":
+        return test(options.arguments)
+    if options.command == "bench":
+        return bench()
+    return course(options.command, *(["--force"] if getattr(options, "force", False) else []))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
