@@ -170,6 +170,10 @@ def build(*, force: bool = False) -> list[Path]:
         InputError: a notebook fails, writes to stderr, or has a problem that `problems` finds.
     """
     written = []
+    for module in registry.modules():
+        if module.solution.exists():
+            module.lab.parent.mkdir(parents=True, exist_ok=True)
+            written += _write_if_changed(module.lab, text_of(lab_of(unexecuted(module.solution))))
     for source in sources():
         target = source.with_suffix(".ipynb")
         notebook = unexecuted(source)
@@ -179,10 +183,6 @@ def build(*, force: bool = False) -> list[Path]:
         else:
             _execute_or_say(notebook, source)
         written += _write_if_changed(target, text_of(notebook))
-    for module in registry.modules():
-        if module.solution.exists():
-            module.lab.parent.mkdir(parents=True, exist_ok=True)
-            written += _write_if_changed(module.lab, text_of(lab_of(unexecuted(module.solution))))
     for page, text in generated_pages().items():
         written += _write_if_changed(page, text)
     return written
@@ -194,7 +194,8 @@ def _execute_or_say(notebook: NotebookNode, source: Path) -> None:
     try:
         execute(notebook, source.parent)
     except CellExecutionError as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+        lines = [line for line in plain.splitlines() if line.strip()]
         raise expect.InputError(f"{source.relative_to(ROOT)} stopped: {lines[-1][:300]}") from None
     for number, cell in enumerate(notebook.cells, 1):
         for output in cell.get("outputs", []):
