@@ -27,6 +27,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.colors import PowerNorm
 
 from course_lib import classical, data, display, metrics, physics
 from course_lib.display import claim, play, show_figure, show_images
@@ -170,12 +171,12 @@ gains = {level: classical.wiener_gain(spectrum, level) for level in (0.04, 0.1, 
 figure, axes = plt.subplots(2, 3, figsize=(8, 5))
 for (top, bottom), (level, gain) in zip(axes.T, gains.items(), strict=True):
     shown = top.imshow(torch.fft.fftshift(gain), vmin=0, vmax=1, cmap="viridis", extent=(-0.5, 0.5, -0.5, 0.5))
-    top.set(title=f"gain, σ = {level}", xlabel="cycles per pixel")
-    weights = bottom.imshow(classical.gain_kernel(gain)[118:139, 118:139], vmin=0, vmax=0.55, cmap="magma",
-                            extent=(-10.5, 10.5, -10.5, 10.5))
+    top.set(title=f"gain, σ = {level}", xlabel="cycles per pixel", xticks=[-0.5, 0, 0.5], yticks=[-0.5, 0, 0.5])
+    weights = bottom.imshow(classical.gain_kernel(gain)[122:135, 122:135], norm=PowerNorm(0.5, 0, 0.55), cmap="magma",
+                            extent=(-6.5, 6.5, -6.5, 6.5))
     bottom.set(title=f"weights, σ = {level}", xlabel="pixels")
 figure.colorbar(shown, ax=axes[0], label="kept share")
-figure.colorbar(weights, ax=axes[1], label="weight")
+figure.colorbar(weights, ax=axes[1], label="weight (square-root scale)")
 show_figure(figure, "Top row: the gain at three noise levels, a bright blob around zero frequency that shrinks as "
             "sigma grows. Bottom row: the weights in space, a spot that widens and fades as sigma grows.",
             photographic=True)
@@ -376,7 +377,7 @@ grain = torch.randn(clean.shape, generator=generator)
 
 # %%
 play_figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.7))
-spot = left.imshow(np.zeros((21, 21)), vmin=0, vmax=0.3, cmap="magma", extent=(-10.5, 10.5, -10.5, 10.5))
+spot = left.imshow(np.zeros((13, 13)), norm=PowerNorm(0.5, 0, 0.55), cmap="magma", extent=(-6.5, 6.5, -6.5, 6.5))
 left.set(title="weights in space", xlabel="pixels")
 picture = right.imshow(clean[0, 0], vmin=0, vmax=1)
 right.set_axis_off()
@@ -385,7 +386,7 @@ def draw(level, photographs):
     y = clean + level / 255 * grain
     gain = classical.wiener_gain(spectra[photographs], level / 255)
     estimate = physics.CircularConvolution(gain)(y)
-    spot.set_data(classical.gain_kernel(gain)[118:139, 118:139])
+    spot.set_data(classical.gain_kernel(gain)[122:135, 122:135])
     picture.set_data(estimate[0, 0])
     words = f"{metrics.psnr(y, clean).item():.1f} → {metrics.psnr(estimate, clean).item():.1f} dB"
     right.set_title(f"σ = {level}/255: {words}")
@@ -433,8 +434,10 @@ oracle_db = improvement([min(blurs, key=lambda g, x=x: error(g, x)) for x in tes
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 3.6))
-for name, values in {"wiener": wiener_db, "gaussian": blur_db, "oracle": oracle_db}.items():
-    ax.plot(data.TEST_PHOTOGRAPHS, values, **display.method_style(name) | {"linestyle": ""}, ms=7, alpha=0.85)
+places = np.arange(len(test))
+for shift, (name, values) in zip((-0.15, 0, 0.15), {"wiener": wiener_db, "gaussian": blur_db, "oracle": oracle_db}.items()):
+    ax.plot(places + shift, values, **display.method_style(name) | {"linestyle": ""}, ms=7)
+ax.set_xticks(places, data.TEST_PHOTOGRAPHS)
 ax.set(ylabel="gain over noisy (dB)", title="Seven photographs never used for the spectrum, σ = 25/255", ylim=(0, None))
 ax.legend(loc="upper right")
 show_figure(figure, "Gain in decibels for seven test photographs: the Wiener filter and the common blur lie close "
@@ -460,7 +463,8 @@ claim("blur tuned on each test image (oracle) over the Wiener filter", (oracle_d
 
 # %%
 axis = torch.arange(256) - 128.0
-disc = 0.25 + 0.5 * (torch.hypot(axis[:, None], axis[None, :]) < 70).float()[None, None]
+radius = torch.hypot(axis[:, None], axis[None, :])
+disc = 0.25 + 0.5 * (radius < 70).float()[None, None]
 noisy_disc = physics.add_gaussian_noise(disc, sigma, generator)
 wiener_disc = classical.wiener_filter(noisy_disc, spectrum, sigma)
 bilateral_disc = classical.bilateral(noisy_disc, sigma)
@@ -474,8 +478,9 @@ left.set_title("Wiener, and its reach")
 middle.imshow(bilateral_disc[0, 0][window], vmin=0, vmax=1)
 middle.set_title("bilateral")
 for name, estimate in {"clean": disc, "wiener": wiener_disc, "bilateral": bilateral_disc}.items():
-    right.plot(range(182, 214), estimate[0, 0, 100:156, 182:214].mean(0), **display.method_style(name) | {"marker": ""})
-right.set(xlabel="column (pixels)", ylabel="mean grey value over 56 rows", title="profile across the edge")
+    rings = [estimate[0, 0][radius.round() == r].mean() for r in range(60, 81)]
+    right.plot(range(60, 81), rings, **display.method_style(name) | {"marker": ""})
+right.set(xlabel="distance from the disc's centre (pixels)", ylabel="mean grey value", title="profile across the edge")
 right.legend()
 left.set_axis_off()
 middle.set_axis_off()
@@ -488,7 +493,7 @@ show_figure(figure, "Close-ups of a disc's edge: the Wiener filter blurs it, and
 # at each pixel another average, which stops at the edge.
 
 # %%
-distance = (torch.hypot(axis[:, None], axis[None, :]) - 70).abs()[None, None]
+distance = (radius - 70).abs()[None, None]
 edge, flat = distance < 3, distance > 20
 
 def rms(estimate, where):

@@ -161,7 +161,7 @@ def show_images(
     count = len(pictures)
     columns = min(columns, count)
     rows = -(-count // columns)
-    height = max(p.shape[0] / p.shape[1] for p in pictures.values()) * width + 0.35
+    height = max(p.shape[0] / p.shape[1] for p in pictures.values()) * (width - 0.08) + 0.27
     figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False)
     low, high = limits if limits else (None, None)
     for ax, (title, picture) in zip(axes.flat, pictures.items(), strict=False):

@@ -132,7 +132,7 @@ wiener_gain = lab.wiener_gain.or_reference(wiener_gain)
 figure, ax = plt.subplots(figsize=(6, 3.2))
 for level in (10, 25, 50):
     ax.semilogx(*classical.radial_profile(wiener_gain(spectrum, level / 255)), label=f"σ = {level}/255")
-ax.set(xlabel="frequency (cycles per pixel)", ylabel="gain", title="The share kept, mean over all directions", ylim=(0, 1))
+ax.set(xlabel="frequency (cycles per pixel)", ylabel="gain", title="The share kept, mean over all directions", ylim=(0, 1.03))
 ax.legend()
 show_figure(figure, "Three falling curves of the gain against frequency; the larger sigma is, the earlier the curve falls.")
 
