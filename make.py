@@ -32,8 +32,8 @@ def check_python():
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         found = "{}.{}".format(*sys.version_info[:2])
         stop(
-            "expected Python 3.11, 3.12 or 3.13, found {} ({}); name another one with "
-            "make PYTHON=python3.12 … or python3.12 make.py …".format(found, sys.executable)
+            f"expected Python 3.11, 3.12 or 3.13, found {found} ({sys.executable}); name another one with "
+            "make PYTHON=python3.12 … or python3.12 make.py …"
         )
 
 
@@ -91,7 +91,7 @@ def set_up(extra):
     for command in installers(requirement):
         if subprocess.run(command, cwd=ROOT).returncode == 0:
             break
-        print("course: {} could not install the course".format(Path(command[0]).name), flush=True)
+        print(f"course: {Path(command[0]).name} could not install the course", flush=True)
     else:
         stop("the set-up did not finish (the installer's own message stands above); the same call goes on")
     new = VENV / "course-installed.new"
@@ -136,9 +136,9 @@ def lab(port=None, browser=True):
     """Open JupyterLab on the start page; without news, update checks or a search of the package registry."""
     if port is not None:
         if not 1024 <= port <= 65535:
-            stop("expected a port from 1024 to 65535, got {}".format(port))
+            stop(f"expected a port from 1024 to 65535, got {port}")
         if not port_is_free(port):
-            stop("port {} is occupied: give a free one with --port, or none to have one found".format(port))
+            stop(f"port {port} is occupied: give a free one with --port, or none to have one found")
     set_up("student")
     options = [
         "--ServerApp.root_dir=" + str(ROOT),
@@ -147,13 +147,13 @@ def lab(port=None, browser=True):
         "--LabApp.extension_manager=readonly",
     ]
     if port is not None:
-        options += ["--port={}".format(port), "--ServerApp.port_retries=0"]
+        options += [f"--port={port}", "--ServerApp.port_retries=0"]
     if not browser:
         options.append("--no-browser")
     return run("jupyterlab", *options, "lectures/00_start_here.ipynb")
 
 
-def test(arguments=()):
+def test(arguments):
     """Every check of the course: style, rooms, library, notebooks, and the page in a real browser."""
     set_up("dev")
     unit = ["-n", "2", "--dist", "loadfile", "--nbval", "--nbval-sanitize-with", "tests/nbval.cfg"]

@@ -3,7 +3,7 @@
 from nbconvert.preprocessors import TagRemovePreprocessor
 from nbgrader import preprocessors as nbgrader
 
-c = get_config()  # noqa: F821  (nbgrader defines it)
+c = get_config()
 
 c.CourseDirectory.course_id = "dl-signals-images"
 c.CourseDirectory.source_directory = "solutions"

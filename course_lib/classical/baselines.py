@@ -1,15 +1,18 @@
-"""Simple denoisers to compare with: a Gaussian blur, and the bilateral filter through scikit-image."""
+"""Simple denoisers to compare with: a Gaussian blur, and the bilateral filter through kornia."""
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 import torch
 from jaxtyping import Float
 
 from course_lib import expect
+from course_lib.classical.borders import mirror_pad
 from course_lib.physics import CircularConvolution, gaussian_gain
 
 Images = Float[torch.Tensor, "batch channel height width"]
+ROWS = 256  # worked on at once: kornia holds all neighbours of all pixels in memory
 
 
 def gaussian_blur(images: Images, width: float) -> Images:
@@ -19,35 +22,36 @@ def gaussian_blur(images: Images, width: float) -> Images:
     return CircularConvolution(gain.to(images.dtype))(images)
 
 
-def bilateral(noisy: Images, sigma: float, *, space: float = 2.0, contrast: float = 2.0) -> Images:
+def bilateral(noisy: Images, sigma: float, *, space: float = 1.5, contrast: float = 3.0) -> Images:
     """The bilateral filter (Tomasi and Manduchi 1998): average near pixels whose values are near too.
 
-    The defaults gave the best mean PSNR on the training photographs at σ = 25/255.
+    Each neighbour's weight is a Gaussian of its distance times a Gaussian of its difference in value. The
+    defaults gave the best mean PSNR on the training photographs at σ = 25/255. It is kornia's filter:
+    scikit-image 0.26 reads its spatial weights from a table of another width, and smears them.
 
     Args:
-        noisy: y, (batch, channel, height, width); the three channels of a colour pixel are compared together.
+        noisy: y, (batch, channel, height, width); the channels of a pixel are compared together.
         sigma: noise level σ ≥ 0 in the image's units.
         space: standard deviation in pixels of the weights in space.
-        contrast: standard deviation, in multiples of σ, of the weights in value.
+        contrast: standard deviation of the weights in value, in multiples of σ·√channel.
 
     Returns:
-        the estimate in the shape and dtype of `noisy`; σ = 0 returns a copy of `noisy`.
+        the estimate in the shape and dtype of `noisy`; σ = 0 returns a copy of `noisy`. Borders are mirrored.
     """
-    from skimage.restoration import denoise_bilateral
+    from kornia.filters import bilateral_blur
 
     expect.images("noisy", noisy)
     sigma = expect.sigma(sigma)
     if sigma == 0:
         return noisy.clone()
-    if noisy.shape[1] not in (1, 3):
-        raise expect.InputError(f"expected 1 or 3 channels, got {expect.describe(noisy)}")
-    colour = {"channel_axis": 0} if noisy.shape[1] == 3 else {}
-    lowest = noisy.min()  # the library's table of weights is scaled wrongly where values are below 0
-    results = [
-        denoise_bilateral(
-            (image - lowest).squeeze(0).double().numpy(), sigma_color=contrast * sigma, sigma_spatial=space,
-            mode="symmetric", **colour,
-        ).reshape(image.shape)
-        for image in noisy.cpu()
+    reach = math.ceil(3 * space)
+    width = contrast * sigma * noisy.shape[1] ** 0.5
+    padded = mirror_pad(noisy, reach, reach)
+    strips = [
+        bilateral_blur(
+            padded[..., top : top + ROWS + 2 * reach, :], 2 * reach + 1, width, (space, space),
+            color_distance_type="l2",
+        )[..., reach:-reach, reach:-reach]
+        for top in range(0, noisy.shape[-2], ROWS)
     ]  # fmt: skip
-    return torch.from_numpy(np.stack(results)).to(noisy) + lowest
+    return torch.cat(strips, dim=-2)

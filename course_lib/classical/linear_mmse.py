@@ -15,9 +15,7 @@ def extract_patches(
     expect.images("images", images)
     expect.image_size(size)
     if images.shape[1] != 1 or min(images.shape[-2:]) < size:
-        raise expect.InputError(
-            f"expected grey images of at least {size}×{size} pixels, got {expect.describe(images)}"
-        )
+        raise expect.InputError(f"expected grey images of at least {size}×{size} pixels, got {expect.describe(images)}")
     return torch.nn.functional.unfold(images, size, stride=stride).transpose(1, 2).reshape(-1, size * size)
 
 
@@ -42,9 +40,7 @@ def linear_mmse(
     expect.tensor("covariance", covariance, dims=2, shape="(pixels, pixels)")
     sigma = expect.number("the noise level sigma", sigma, above=0)
     if tuple(covariance.shape) != (mean.numel(),) * 2:
-        raise expect.InputError(
-            f"expected a covariance of shape {(mean.numel(),) * 2}, got {tuple(covariance.shape)}"
-        )
+        raise expect.InputError(f"expected a covariance of shape {(mean.numel(),) * 2}, got {tuple(covariance.shape)}")
     identity = torch.eye(mean.numel(), dtype=covariance.dtype)
     # C (C + σ²I)⁻¹ by solving with the symmetric matrix, which is more accurate than its inverse
     W = torch.linalg.solve(covariance + sigma**2 * identity, covariance).mT

@@ -12,6 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 
 from course_lib import expect
+from course_lib.classical.borders import mirror_pad
 from course_lib.physics import CircularConvolution
 
 Spectrum = Float[torch.Tensor, "height width"]
@@ -115,7 +116,10 @@ def effective_width(gain: Spectrum) -> float:
 
 
 def wiener_denoise(
-    noisy: Float[torch.Tensor, "batch channel height width"], spectrum: Spectrum, sigma: float, radius: int = 32
+    noisy: Float[torch.Tensor, "batch channel height width"],
+    spectrum: Float[torch.Tensor, "rows columns"],
+    sigma: float,
+    radius: int = 32,
 ) -> Float[torch.Tensor, "batch channel height width"]:
     """The Wiener estimate for images of any size, mirrored at their borders.
 
@@ -132,9 +136,7 @@ def wiener_denoise(
     kernel = gain_kernel(gain)
     row, column = kernel.shape[0] // 2, kernel.shape[1] // 2
     if min(kernel.shape) <= 2 * radius:
-        raise expect.InputError(
-            f"expected a spectrum larger than {2 * radius + 1} pixels, got {tuple(kernel.shape)}"
-        )
+        raise expect.InputError(f"expected a spectrum larger than {2 * radius + 1} pixels, got {tuple(kernel.shape)}")
     kernel = kernel[row - radius : row + radius + 1, column - radius : column + radius + 1]
     return filter_symmetric(noisy, kernel * (gain[0, 0] / kernel.sum()))
 
@@ -145,15 +147,9 @@ def filter_symmetric(
     """Convolve with a kernel of odd sides, the image mirrored at its borders."""
     expect.images("images", images)
     rows, columns = kernel.shape[0] // 2, kernel.shape[1] // 2
-    mirrored = images[..., _mirror(images.shape[-2], rows), :][..., _mirror(images.shape[-1], columns)]
+    mirrored = mirror_pad(images, rows, columns)
     blur = CircularConvolution.from_kernel(kernel.to(images.dtype), tuple(mirrored.shape[-2:]))
     return F.pad(blur(mirrored), (-columns, -columns, -rows, -rows))
-
-
-def _mirror(size: int, margin: int) -> torch.Tensor:
-    """Indices that continue 0 … size−1 by reflection about the outer edges, however short the side is."""
-    index = torch.arange(-margin, size + margin) % (2 * size)
-    return torch.minimum(index, 2 * size - 1 - index)
 
 
 def _checked(spectrum: torch.Tensor, sigma: float) -> float:

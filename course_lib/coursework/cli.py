@@ -7,13 +7,19 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from course_lib import expect
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None,
-                  help='The course "Deep learning for signals and medical images".')  # fmt: skip
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
+def course(context: typer.Context) -> None:
+    """The course "Deep learning for signals and medical images"."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -33,9 +39,7 @@ def evaluate(
     module: Annotated[str, typer.Argument(help="01, wiener_filtering or 01_wiener_filtering")],
     data: Annotated[Path, typer.Option("--data", help="a folder of images")],
     out: Annotated[Path, typer.Option("--out", help="the JSON file to write")],
-    sigma: Annotated[
-        list[str] | None, typer.Option("--sigma", help="noise level, such as 25/255; repeats")
-    ] = None,
+    sigma: Annotated[list[str] | None, typer.Option("--sigma", help="noise level, such as 25/255; repeats")] = None,
     seed: Annotated[int, typer.Option("--seed", help="seed of the noise")] = 0,
 ) -> None:
     """Run a module's methods on a folder of your own data: a table, and a JSON file."""
@@ -89,13 +93,13 @@ def main() -> None:
         status = app(standalone_mode=False)
     except expect.InputError as error:
         status = _say(str(error))
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        status = 2
-    except click.ClickException as error:
-        status = _say(error.format_message().rstrip("."))
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         status = _say("stopped", 130)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        # a wrong call; typer's exceptions have no public base class
+        status = _say(f"{error.format_message().rstrip('.')}; see course --help")
     sys.exit(status if isinstance(status, int) else 0)
 
 

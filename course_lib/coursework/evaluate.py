@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -46,8 +47,8 @@ def evaluate_module(module: str, data: Path, out: Path, *, sigmas: list[str], se
         raise expect.InputError(f"expected a module among {', '.join(EVALUATIONS)}, got {name!r}")
     levels = {text: noise_level(text) for text in sigmas}
     out = Path(out)
-    if out.is_dir() or not out.parent.is_dir():
-        raise expect.InputError(f"expected --out as a file in an existing folder, got {out}")
+    if out.is_dir() or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+        raise expect.InputError(f"expected --out as a file in a folder that can be written to, got {out}")
     rows = EVALUATIONS[name](Path(data), levels, seed)
     print(table(rows))
     record = {"module": name, "data": str(data), "rows": [asdict(row) for row in rows]}
@@ -72,9 +73,7 @@ def noise_level(text: str) -> float:
     return value
 
 
-def denoising_rows(
-    folder: Path, levels: dict[str, float], seed: int, methods: dict[str, Denoiser]
-) -> list[Row]:
+def denoising_rows(folder: Path, levels: dict[str, float], seed: int, methods: dict[str, Denoiser]) -> list[Row]:
     """Add noise to every image of a folder, run every method, and average PSNR and SSIM over the images.
 
     The noise depends on the seed, the image's place in the alphabet, and the level: all methods meet the same.

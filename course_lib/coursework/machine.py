@@ -36,9 +36,7 @@ class MachineReport:
         return "Everything that the course needs is here." if not missing else f"Look at: {', '.join(missing)}."
 
     def __repr__(self) -> str:
-        return "\n".join(
-            [f"{'✓' if f.fine else '✗'} {f.what}: {f.words}" for f in self.findings] + [self.summary]
-        )
+        return "\n".join([f"{'✓' if f.fine else '✗'} {f.what}: {f.words}" for f in self.findings] + [self.summary])
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -48,8 +46,7 @@ class MachineReport:
             for f in self.findings
         )
         return (
-            f"<table style='background:#F7F7F7;color:#1A1A1A'>{rows}</table>"
-            f"<p><b>{html.escape(self.summary)}</b></p>"
+            f"<table style='background:#F7F7F7;color:#1A1A1A'>{rows}</table><p><b>{html.escape(self.summary)}</b></p>"
         )
 
 
@@ -77,9 +74,7 @@ def _threads() -> Finding:
     import torch
 
     count = torch.get_num_threads()
-    return Finding(
-        True, "Threads", f"{count} for computing; the measured seconds on each notebook are for one"
-    )
+    return Finding(True, "Threads", f"{count} for computing; the measured seconds on each notebook are for one")
 
 
 def _gpu() -> Finding:
@@ -106,17 +101,13 @@ def _data_files() -> Finding:
 
     from course_lib.data import PHOTOGRAPHS
 
-    missing = [
-        name for name, (package, file) in PHOTOGRAPHS.items() if not (resources.files(package) / file).is_file()
-    ]
+    missing = [name for name, (package, file) in PHOTOGRAPHS.items() if not (resources.files(package) / file).is_file()]
     brain = resources.files("nilearn") / "datasets" / "data"
     count = len(list(Path(str(brain)).glob("mni_icbm152_*")))
     if missing or count < 3:
         what = [f"photographs {', '.join(missing)}"] if missing else []
         what += ["brain anatomy"] if count < 3 else []
-        return Finding(
-            False, "Data files", f"missing: {'; '.join(what)}: delete the folder .venv and run `make lab`"
-        )
+        return Finding(False, "Data files", f"missing: {'; '.join(what)}: delete the folder .venv and run `make lab`")
     return Finding(True, "Data files", f"{len(PHOTOGRAPHS)} photographs and the brain anatomy are installed")
 
 

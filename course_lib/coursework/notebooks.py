@@ -68,12 +68,11 @@ def unexecuted(source: Path) -> NotebookNode:
     for cell in notebook.cells:
         for placeholder, text in _generated(source).items():
             cell.source = cell.source.replace(placeholder, text)
-        cell.metadata = NotebookNode(
-            {k: v for k, v in sorted(cell.metadata.items()) if k in ("nbgrader", "tags")}
+        cell.metadata = NotebookNode({k: v for k, v in sorted(cell.metadata.items()) if k in ("nbgrader", "tags")})
+        base = (
+            cell.metadata.get("nbgrader", {}).get("grade_id")
+            or hashlib.sha256(f"{cell.cell_type}:{cell.source}".encode()).hexdigest()
         )
-        base = cell.metadata.get("nbgrader", {}).get("grade_id") or hashlib.sha256(
-            f"{cell.cell_type}:{cell.source}".encode()
-        ).hexdigest()
         name = base = re.sub(r"[^A-Za-z0-9_-]", "-", base)[:16]
         number = 1
         while name in seen:
@@ -201,9 +200,7 @@ def _execute_or_say(notebook: NotebookNode, source: Path) -> None:
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
                 said = " ".join(output["text"].split())[:300]
-                raise expect.InputError(
-                    f"{source.relative_to(ROOT)}, cell {number}, writes a warning: {said}"
-                )
+                raise expect.InputError(f"{source.relative_to(ROOT)}, cell {number}, writes a warning: {said}")
 
 
 def _stored(path: Path) -> NotebookNode | None:

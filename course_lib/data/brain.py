@@ -42,9 +42,7 @@ def brain_anatomy(
         raise expect.InputError(
             f"expected heights as whole millimetres from {LOWEST_MM} to {HIGHEST_MM}, got {heights_mm!r}"
         )
-    return {
-        name: torch.stack([_axial(name, int(h), size) for h in heights_mm])[:, None].clone() for name in _MAPS
-    }
+    return {name: torch.stack([_axial(name, int(h), size) for h in heights_mm])[:, None].clone() for name in _MAPS}
 
 
 @cache

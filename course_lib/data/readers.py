@@ -119,8 +119,7 @@ def _to_unit_range(array: np.ndarray, path: Path) -> np.ndarray:
             raise expect.InputError(f"expected values without NaN or infinity, got {path} with some")
         if array.min() < 0 or array.max() > 1:
             raise expect.InputError(
-                f"expected floating-point values from 0 to 1, got {path} "
-                f"with {array.min():g} to {array.max():g}"
+                f"expected floating-point values from 0 to 1, got {path} with {array.min():g} to {array.max():g}"
             )
         return array.astype(np.float32)
     raise expect.InputError(f"expected 8 or 16 bit, got {path} with {array.dtype}")

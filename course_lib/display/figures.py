@@ -107,10 +107,7 @@ def render(figure: Figure, *, photographic: bool = False) -> tuple[str, bytes]:
 def img_tag(mime: str, data: bytes, alt: str) -> str:
     """An HTML picture with its alternative text; JupyterLab drops the alt text of image outputs, not of HTML."""
     source = base64.b64encode(data).decode("ascii")
-    return (
-        f'<img src="data:{mime};base64,{source}" alt="{html.escape(alt)}" '
-        'style="max-width:100%;background:#fff">'
-    )
+    return f'<img src="data:{mime};base64,{source}" alt="{html.escape(alt)}" style="max-width:100%;background:#fff">'
 
 
 def check_alt(alt: str) -> str:
@@ -161,7 +158,7 @@ def show_images(
     count = len(pictures)
     columns = min(columns, count)
     rows = -(-count // columns)
-    height = max(p.shape[0] / p.shape[1] for p in pictures.values()) * (width - 0.08) + 0.27
+    height = max(p.shape[0] / p.shape[1] for p in pictures.values()) * (width - 0.08) + 0.3
     figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False)
     low, high = limits if limits else (None, None)
     for ax, (title, picture) in zip(axes.flat, pictures.items(), strict=False):

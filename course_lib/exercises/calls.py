@@ -102,9 +102,7 @@ def _copy(value: object) -> object:
 
 
 def _same(before: object, after: object) -> bool:
-    return not isinstance(before, torch.Tensor) or (
-        before.shape == after.shape and torch.equal(before, after.detach())
-    )
+    return not isinstance(before, torch.Tensor) or (before.shape == after.shape and torch.equal(before, after.detach()))
 
 
 def _own_line(function: Callable[..., object], error: Exception) -> tuple[str, bool]:

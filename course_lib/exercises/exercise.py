@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -121,9 +122,9 @@ class Exercise:
         """
         if function is self.reference:
             text = f"the course's reference stands in here: run the cell that defines {self.function} again"
-            return Result(self, "not attempted yet", text)
-        result = self._judge_live(function)
-        self._state["result"] = result
+            result = Result(self, "not attempted yet", text)
+        else:
+            result = self._state["result"] = self._judge_live(function)
         if os.environ.get("NBGRADER_EXECUTION") and not result.passed:
             raise AssertionError(str(result))
         return result
@@ -137,9 +138,7 @@ class Exercise:
             return function
         if self._judge_live(function).passed:
             return function
-        print(
-            f"Exercise {self.number} has not passed yet: the cells below go on with the course's {self.function}."
-        )
+        print(f"Exercise {self.number} has not passed yet: the cells below go on with the course's {self.function}.")
         return self.reference
 
     def hint(self, step: int | None = None) -> Hint:
@@ -147,9 +146,7 @@ class Exercise:
         if step is None:
             step = min(self._state.get("hint", 0) + 1, len(self.hints))
         if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= len(self.hints):
-            raise expect.InputError(
-                f"expected a hint from 1 to {len(self.hints)}, got {expect.describe(step)}"
-            )
+            raise expect.InputError(f"expected a hint from 1 to {len(self.hints)}, got {expect.describe(step)}")
         self._state["hint"] = step
         return Hint(self, step)
 
@@ -168,9 +165,7 @@ class Exercise:
         """All calls that judge a function: `cases` cases, then each property on each case."""
         calls = []
         for index in range(self.cases):
-            generator = torch.Generator().manual_seed(
-                zlib.crc32(f"{seed}:{self.function}:{index}".encode())
-            )
+            generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{self.function}:{index}".encode()))
             case = self.draw(generator)
             calls.append(Call(case, group=index))
             for p in self.properties:
@@ -189,17 +184,14 @@ class Exercise:
         changed = next((o.changed[0] for o in outcomes if o.changed), None)
         if value_right and len(kept) == len(self.properties) and changed is None:
             return Result(self, "passed", "", value_right=True, kept=kept)
-        if changed is not None:
+        if changed is not None:  # later cells, and the exercise's own next call, would meet other numbers
             name = list(self.takes)[changed]
-            return Result(self, "failed", f"your function changes its argument `{name}`: work on a copy "
-                          f"(`{name}.clone()`), or later cells meet a changed {name}",
-                          value_right=value_right, kept=kept)  # fmt: skip
+            text = f"your function changes its argument `{name}`: work on a copy (`{name}.clone()`), or later cells "
+            return Result(self, "failed", f"{text}meet a changed {name}", kept=kept)
         message, mistake = self._diagnose([calls[i] for i in cases], [outcomes[i] for i in cases], wanted)
         if not message:
             p = next((p for p in self.properties if failures[p.name] is not None), None)
-            message = (
-                f"{p.statement} Here: {failures[p.name]}." if p else self._difference(cases, outcomes, wanted)
-            )
+            message = f"{p.statement} Here: {failures[p.name]}." if p else self._difference(cases, outcomes, wanted)
         return Result(self, "failed", message, value_right=value_right, kept=kept, mistake=mistake)
 
     # --- how ------------------------------------------------------------------------------------------
@@ -233,9 +225,7 @@ class Exercise:
                 return True
         return False
 
-    def _counterexample(
-        self, p: Property, calls: Sequence[Call], outcomes: Sequence[Outcome]
-    ) -> str | None:
+    def _counterexample(self, p: Property, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> str | None:
         for group in range(self.cases):
             mine = [i for i, call in enumerate(calls) if call.of is p and call.group == group]
             for i in mine:
@@ -245,9 +235,8 @@ class Exercise:
             if any(np.iscomplexobj(a) for v in values for a in v) and not self._is_complex(calls):
                 return "the returned numbers are complex"
             try:
-                told = p.holds(
-                    [calls[i].arguments for i in mine], [v[0] if len(v) == 1 else v for v in values]
-                )
+                with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+                    told = p.holds([calls[i].arguments for i in mine], [v[0] if len(v) == 1 else v for v in values])
             except (ValueError, IndexError, TypeError):  # shapes that do not even combine
                 told = f"the returned shapes are {', '.join(str(v[0].shape) for v in values)}"
             if told is not None:
@@ -298,14 +287,10 @@ class Exercise:
             if np.iscomplexobj(a) and not np.iscomplexobj(b):
                 return f"expected {self.returns}, real, got complex numbers"
             if not np.isfinite(a).all():
-                return (
-                    f"expected finite numbers, got {int((~np.isfinite(a)).sum())} NaN or infinite of {a.size}"
-                )
+                return f"expected finite numbers, got {int((~np.isfinite(a)).sum())} NaN or infinite of {a.size}"
         return ""
 
-    def _difference(
-        self, cases: Sequence[int], outcomes: Sequence[Outcome], wanted: dict[int, Outcome]
-    ) -> str:
+    def _difference(self, cases: Sequence[int], outcomes: Sequence[Outcome], wanted: dict[int, Outcome]) -> str:
         """Where the values first differ most, with both numbers."""
         for i in cases:
             for a, b in zip(outcomes[i].arrays, wanted[i].arrays, strict=True):
@@ -317,9 +302,7 @@ class Exercise:
 
     def _notebook_variables(self, function: Callable[..., object]) -> str:
         code, scope = getattr(function, "__code__", None), getattr(function, "__globals__", {})
-        names = [
-            n for n in getattr(code, "co_names", ()) if isinstance(scope.get(n), (torch.Tensor, float, int))
-        ]
+        names = [n for n in getattr(code, "co_names", ()) if isinstance(scope.get(n), (torch.Tensor, float, int))]
         return ", ".join(f"`{n}`" for n in names)
 
     @contextmanager

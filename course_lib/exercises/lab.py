@@ -72,9 +72,7 @@ class Progress:
             for r in self.results
         ]
         marked = "marked by a person"
-        return rows + [
-            (str(q.number), q.title, marked, f"– of {q.points}") for q in self.lab.open_questions
-        ]
+        return rows + [(str(q.number), q.title, marked, f"– of {q.points}") for q in self.lab.open_questions]
 
     def __repr__(self) -> str:
         width = max(len(title) for _, title, _, _ in self._rows())

@@ -109,9 +109,7 @@ power_spectrum = Exercise(
     answers=("course_lib.classical.power_spectrum",),
     mistakes=(
         Mistake(_amplitude, "your spectrum is the mean magnitude |x̂|, not the mean power: |x̂| is not squared"),
-        Mistake(
-            _first_image, "your spectrum is that of the first image alone: take the mean over all images"
-        ),
+        Mistake(_first_image, "your spectrum is that of the first image alone: take the mean over all images"),
         Mistake(
             _orthonormal,
             "your spectrum is too small by the number of pixels n: the orthonormal DFT divides each coefficient "
@@ -135,16 +133,12 @@ power_spectrum = Exercise(
             _complex_square,
             "your spectrum is complex: x̂² is not |x̂|²; take the magnitude (`.abs()`) before squaring",
         ),
-        Mistake(
-            _real_part_only, "your spectrum drops the imaginary part: |x̂|² is real part² + imaginary part²"
-        ),
+        Mistake(_real_part_only, "your spectrum drops the imaginary part: |x̂|² is real part² + imaginary part²"),
         Mistake(
             _square_of_mean,
             "your spectrum is the square of the mean magnitude: square each |x̂| first, then take the mean",
         ),
-        Mistake(
-            _no_mean, "you give one spectrum for each image: take the mean over the dimensions 0 and 1 as well"
-        ),
+        Mistake(_no_mean, "you give one spectrum for each image: take the mean over the dimensions 0 and 1 as well"),
     ),
     properties=(
         Property(
@@ -153,9 +147,7 @@ power_spectrum = Exercise(
             lambda images: [(images,)],
             _parseval,
         ),
-        Property(
-            "scaling", "Images twice as bright have four times the power.", _twice_as_bright, _four_times
-        ),
+        Property("scaling", "Images twice as bright have four times the power.", _twice_as_bright, _four_times),
         Property("shift invariance", "Moving an image does not change its power spectrum.", _moved, _unmoved),
     ),
     hints=(
@@ -264,9 +256,7 @@ wiener_gain = Exercise(
             "your gain ignores that the unnormalised DFT multiplies the noise power by the number of pixels n: "
             "white noise has power nσ² at every frequency",
         ),
-        Mistake(
-            _sigma_not_squared, "your gain has nσ where the noise power nσ² belongs: σ is not squared"
-        ),
+        Mistake(_sigma_not_squared, "your gain has nσ where the noise power nσ² belongs: σ is not squared"),
         Mistake(_noise_share, "your gain is the noise's share, nσ² / (S + nσ²): keep the signal's share"),
         Mistake(
             _signal_to_noise,
@@ -277,9 +267,7 @@ wiener_gain = Exercise(
             "your gain is a ratio of amplitudes: the minimum of the mean squared error is a ratio of powers, "
             "without square roots",
         ),
-        Mistake(
-            _n_squared, "your gain has n²σ²: n squares of variance σ² add up in each coefficient, so nσ²"
-        ),
+        Mistake(_n_squared, "your gain has n²σ²: n squares of variance σ² add up in each coefficient, so nσ²"),
         Mistake(
             _rows_for_n,
             "your n is the number of rows (`len` of a matrix): the number of pixels is `spectrum.numel()`",
@@ -392,7 +380,9 @@ def _linear(calls: list[Arguments], values: list[np.ndarray]) -> str | None:
     wanted = 2 * values[0] - 3 * values[1]
     if np.allclose(values[2], wanted, atol=1e-3):
         return None
-    return f"filtering 2a − 3b differs from 2·filtered(a) − 3·filtered(b) by {float(np.abs(values[2] - wanted).max()):.3g}"
+    return (
+        f"filtering 2a − 3b differs from 2·filtered(a) − 3·filtered(b) by {float(np.abs(values[2] - wanted).max()):.3g}"
+    )
 
 
 def _rolled(noisy, gain):
@@ -446,9 +436,7 @@ apply_gain = Exercise(
             _image_times_gain,
             "you multiply pixels by gains: the gain belongs to frequencies, so transform the image first",
         ),
-        Mistake(
-            _not_transformed_back, "you give the filtered transform: the inverse, `torch.fft.ifft2`, is missing"
-        ),
+        Mistake(_not_transformed_back, "you give the filtered transform: the inverse, `torch.fft.ifft2`, is missing"),
         Mistake(
             _forward_twice,
             "you transform forward twice: that turns the image round and multiplies it by n; the way back is "
@@ -467,12 +455,8 @@ apply_gain = Exercise(
     ),
     properties=(
         Property("identity", "A gain of 1 at every frequency changes nothing.", _gain_one, _unchanged),
-        Property(
-            "linearity", "Filtering a sum is the sum of the filtered images.", _two_images, _linear
-        ),
-        Property(
-            "translation invariance", "Moving and filtering can be exchanged.", _rolled, _commutes
-        ),
+        Property("linearity", "Filtering a sum is the sum of the filtered images.", _two_images, _linear),
+        Property("translation invariance", "Moving and filtering can be exchanged.", _rolled, _commutes),
     ),
     hints=(
         "Three steps: to frequencies, multiply, back to pixels.",
@@ -617,8 +601,7 @@ expected_mse = Exercise(
         ),
         Mistake(
             _noise_n_forgotten,
-            "your noise term ignores that the unnormalised DFT multiplies the noise power by n: nσ², as in "
-            "exercise 2",
+            "your noise term ignores that the unnormalised DFT multiplies the noise power by n: nσ², as in exercise 2",
         ),
         Mistake(
             _terms_swapped,
@@ -763,9 +746,7 @@ def _same_in_any_unit(calls: list[Arguments], values: list[tuple[np.ndarray, np.
     (W, b), (W255, b255) = values
     if np.allclose(W255, W, atol=2e-3) and np.allclose(b255, 255 * b, atol=0.3):
         return None
-    return (
-        f"with grey values and σ in 0…255 instead of 0…1 your W changes by up to {float(np.abs(W255 - W).max()):.3g}"
-    )
+    return f"with grey values and σ in 0…255 instead of 0…1 your W changes by up to {float(np.abs(W255 - W).max()):.3g}"
 
 
 linear_mmse = Exercise(
@@ -793,21 +774,11 @@ linear_mmse = Exercise(
             "your b is right in form, but your C still holds the mean: C = E[(x − μ)(x − μ)ᵀ]",
         ),
         Mistake(_b_is_zero, "your W is right, but b is 0: the mean patch must come out as it is, W μ + b = μ"),
-        Mistake(
-            _b_is_mean, "your W is right, but b is μ: W y already holds a part of the mean; b = μ − W μ"
-        ),
-        Mistake(
-            _b_is_filtered_mean, "your W is right, but b is W μ: b is what W takes from the mean, b = μ − W μ"
-        ),
-        Mistake(
-            _sigma_for_variance, "your W has σ where σ² belongs: the noise's covariance is σ²I"
-        ),
-        Mistake(
-            _inverse_only, "your W is the inverse (C + σ²I)⁻¹ alone: the factor C before it is missing"
-        ),
-        Mistake(
-            _noise_forgotten, "your W does nothing: the noise's σ²I is missing in the matrix that is inverted"
-        ),
+        Mistake(_b_is_mean, "your W is right, but b is μ: W y already holds a part of the mean; b = μ − W μ"),
+        Mistake(_b_is_filtered_mean, "your W is right, but b is W μ: b is what W takes from the mean, b = μ − W μ"),
+        Mistake(_sigma_for_variance, "your W has σ where σ² belongs: the noise's covariance is σ²I"),
+        Mistake(_inverse_only, "your W is the inverse (C + σ²I)⁻¹ alone: the factor C before it is missing"),
+        Mistake(_noise_forgotten, "your W does nothing: the noise's σ²I is missing in the matrix that is inverted"),
         Mistake(
             _noise_matrix,
             "your W is σ²(C + σ²I)⁻¹, which estimates the noise: the signal's share is C (C + σ²I)⁻¹",
@@ -823,24 +794,16 @@ linear_mmse = Exercise(
         ),
         Mistake(
             _sigma_everywhere,
-            "you add σ² to every entry of C: independent noise adds it on the diagonal alone, σ² times "
-            "`torch.eye`",
+            "you add σ² to every entry of C: independent noise adds it on the diagonal alone, σ² times `torch.eye`",
         ),
     ),
     properties=(
-        Property(
-            "keeps the mean", "The mean patch comes out unchanged.", lambda p, s: [(p, s)], _keeps_mean
-        ),
-        Property(
-            "shrinks", "Every eigenvalue of W lies between 0 and 1.", lambda p, s: [(p, s)], _shrinks
-        ),
-        Property(
-            "any unit", "The unit of the grey values does not matter.", _rescaled, _same_in_any_unit
-        ),
+        Property("keeps the mean", "The mean patch comes out unchanged.", lambda p, s: [(p, s)], _keeps_mean),
+        Property("shrinks", "Every eigenvalue of W lies between 0 and 1.", lambda p, s: [(p, s)], _shrinks),
+        Property("any unit", "The unit of the grey values does not matter.", _rescaled, _same_in_any_unit),
     ),
     hints=(
-        "Two statistics are needed: the mean μ over patches (dimension 0), and the covariance C of pixels with "
-        "pixels.",
+        "Two statistics are needed: the mean μ over patches (dimension 0), and the covariance C of pixels with pixels.",
         "`centred = patches - mu` and `C = centred.T @ centred / len(patches)`: a (pixels, pixels) matrix.",
         "W = C (C + σ²I)⁻¹ with `torch.linalg.inv` and `torch.eye`; b = μ − W μ.",
     ),
@@ -900,7 +863,8 @@ def _reversed(candidates, truth, sigma):
 def _order_follows(calls: list[Arguments], values: list[np.ndarray]) -> str | None:
     if np.allclose(values[1], values[0][::-1], rtol=1e-3):
         return None
-    return f"four candidates in reverse order gave {np.array2string(values[1], precision=4)} after {np.array2string(values[0], precision=4)}"
+    forth, back = (np.array2string(np.asarray(v), precision=4) for v in values)
+    return f"four candidates gave {forth}, and in reverse order {back}"
 
 
 def _truth_among(candidates, truth, sigma):
@@ -957,9 +921,7 @@ spectrum_risks = Exercise(
         Mistake(_index_of_best, "you give the best candidate's index: give the risk of each candidate"),
     ),
     properties=(
-        Property(
-            "order", "The risks come in the order of the candidates.", _reversed, _order_follows
-        ),
+        Property("order", "The risks come in the order of the candidates.", _reversed, _order_follows),
         Property(
             "the truth wins",
             "No candidate has a smaller risk than the true spectrum itself.",
@@ -969,8 +931,7 @@ spectrum_risks = Exercise(
     ),
     hints=(
         "Two spectra play two roles: one makes the gain, the other says what images come.",
-        "For one candidate: `expected_mse(wiener_gain(candidate, sigma), truth, sigma)`, with your own two "
-        "functions.",
+        "For one candidate: `expected_mse(wiener_gain(candidate, sigma), truth, sigma)`, with your own two functions.",
         "`torch.stack([... for candidate in candidates])` gives a tensor of shape (count,).",
     ),
 )
@@ -1020,9 +981,7 @@ def _judged_at_assumed(spectrum, assumed_sigma, truth, sigma):
 
 def _against_own_best(spectrum, assumed_sigma, truth, sigma):
     mismatched = classical.expected_mse(classical.wiener_gain(spectrum, assumed_sigma), truth, sigma)
-    own = classical.expected_mse(
-        classical.wiener_gain(spectrum, assumed_sigma), spectrum, assumed_sigma
-    )
+    own = classical.expected_mse(classical.wiener_gain(spectrum, assumed_sigma), spectrum, assumed_sigma)
     return 10 * torch.log10(mismatched / own)
 
 
@@ -1075,9 +1034,7 @@ mismatch_cost = Exercise(
         ),
         Mistake(_natural_logarithm, "you take the natural logarithm: decibels need `torch.log10`"),
         Mistake(_ratio_only, "you give the ratio of the errors: in decibels it is 10·log₁₀ of that"),
-        Mistake(
-            _difference_of_errors, "you give the difference of the errors: decibels compare by a ratio"
-        ),
+        Mistake(_difference_of_errors, "you give the difference of the errors: decibels compare by a ratio"),
         Mistake(
             _judged_at_assumed,
             "you judge at the assumed noise level: the filter believes `assumed_sigma`, but the data have `sigma`",
@@ -1121,8 +1078,8 @@ LAB = Lab(
             points=4,
             marking=(
                 "reads the two tables: which spectrum loses how many dB on brain slices, which σ loses how many (1)",
-                "explains the asymmetry: too small a σ leaves noise, too large a σ blurs, and says which costs more here (1)",
-                "names why photographs' spectra nearly serve for brains (both fall as a power law) and where they differ (1)",
+                "explains the asymmetry: too small a σ leaves noise, too large a σ blurs; which costs more here (1)",
+                "says why photographs nearly serve for brains (both spectra fall alike), and where they differ (1)",
                 "draws a consequence: what to measure or estimate first in a hospital, with a limit of the study (1)",
             ),
         ),

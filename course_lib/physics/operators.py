@@ -80,15 +80,11 @@ class CircularConvolution(LinearOperator):
         self.gain = gain
 
     @classmethod
-    def from_kernel(
-        cls, kernel: Float[torch.Tensor, "rows columns"], shape: tuple[int, int]
-    ) -> CircularConvolution:
+    def from_kernel(cls, kernel: Float[torch.Tensor, "rows columns"], shape: tuple[int, int]) -> CircularConvolution:
         """The convolution with `kernel` (odd sides, centre in its middle) on images of `shape`."""
         rows, columns = expect.tensor("kernel", kernel, dims=2, shape="(rows, columns)").shape
         if rows % 2 == 0 or columns % 2 == 0 or rows > shape[0] or columns > shape[1]:
-            raise expect.InputError(
-                f"expected a kernel with odd sides within {tuple(shape)}, got {(rows, columns)}"
-            )
+            raise expect.InputError(f"expected a kernel with odd sides within {tuple(shape)}, got {(rows, columns)}")
         padded = kernel.new_zeros(shape)
         padded[:rows, :columns] = kernel
         centred = padded.roll((-(rows // 2), -(columns // 2)), dims=(0, 1))

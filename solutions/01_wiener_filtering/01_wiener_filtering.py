@@ -62,6 +62,7 @@ show_images(
 #
 # Write `power_spectrum`: images in, one spectrum out. Keep zero frequency where the transform puts it, at `[0, 0]`.
 
+
 # %% nbgrader={"grade": false, "grade_id": "power_spectrum", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def power_spectrum(images):
     """Mean of |x̂|² over all images.
@@ -73,6 +74,7 @@ def power_spectrum(images):
     transforms = torch.fft.fft2(images)
     return transforms.abs().square().mean(dim=(0, 1))
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check_power_spectrum", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 lab.power_spectrum.check(power_spectrum)
@@ -106,6 +108,7 @@ show_images(
 # At each frequency, keep the signal's share of the power. White noise of standard deviation σ has the same power at
 # every frequency of the plain transform. Which one? (Section 2 of the lecture.)
 
+
 # %% nbgrader={"grade": false, "grade_id": "wiener_gain", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def wiener_gain(spectrum, sigma):
     """The share of each wave to keep.
@@ -118,6 +121,7 @@ def wiener_gain(spectrum, sigma):
     noise = spectrum.numel() * sigma**2
     return spectrum / (spectrum + noise)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check_wiener_gain", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 lab.wiener_gain.check(wiener_gain)
@@ -132,9 +136,16 @@ wiener_gain = lab.wiener_gain.or_reference(wiener_gain)
 figure, ax = plt.subplots(figsize=(6, 3.2))
 for level in (10, 25, 50):
     ax.semilogx(*classical.radial_profile(wiener_gain(spectrum, level / 255)), label=f"σ = {level}/255")
-ax.set(xlabel="frequency (cycles per pixel)", ylabel="gain", title="The share kept, mean over all directions", ylim=(0, 1.03))
+ax.set(
+    xlabel="frequency (cycles per pixel)",
+    ylabel="gain",
+    title="The share kept, mean over all directions",
+    ylim=(0, 1.03),
+)
 ax.legend()
-show_figure(figure, "Three falling curves of the gain against frequency; the larger sigma is, the earlier the curve falls.")
+show_figure(
+    figure, "Three falling curves of the gain against frequency; the larger sigma is, the earlier the curve falls."
+)
 
 # %% [markdown] tags=["solution-only"]
 # **Interpretation.** At σ = 25/255 the gain passes one half near 0.2 cycles per pixel, where the photographs' power
@@ -145,6 +156,7 @@ show_figure(figure, "Three falling curves of the gain against frequency; the lar
 #
 # To frequencies, multiply, back to pixels. The theory is circular: beyond its border an image goes on at its other
 # side, which is what the Fourier transform assumes by itself.
+
 
 # %% nbgrader={"grade": false, "grade_id": "apply_gain", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def apply_gain(noisy, gain):
@@ -158,6 +170,7 @@ def apply_gain(noisy, gain):
     filtered = gain * torch.fft.fft2(noisy)
     return torch.fft.ifft2(filtered).real
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check_apply_gain", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 lab.apply_gain.check(apply_gain)
@@ -173,7 +186,12 @@ gain = wiener_gain(spectrum, sigma)
 denoised = apply_gain(noisy, gain)
 
 show_images(
-    {"cat, noisy": noisy[0, 0], "cat, filtered": denoised[0, 0], "hopper, noisy": noisy[1, 0], "hopper, filtered": denoised[1, 0]},
+    {
+        "cat, noisy": noisy[0, 0],
+        "cat, filtered": denoised[0, 0],
+        "hopper, noisy": noisy[1, 0],
+        "hopper, filtered": denoised[1, 0],
+    },
     alt="The cat and the portrait, noisy and filtered: most of the grain is gone and fine detail is softer.",
 )
 before, after = metrics.psnr(noisy, clean).mean().item(), metrics.psnr(denoised, clean).mean().item()
@@ -192,6 +210,7 @@ claim("gain in PSNR, mean of two photographs", after - before, at_least=4, unit=
 #
 # Parseval's relation for the plain transform: $\sum_{\text{pixels}} |x|^2 = \frac1n \sum_k |\hat x_k|^2$.
 
+
 # %% nbgrader={"grade": false, "grade_id": "expected_mse", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def expected_mse(gain, spectrum, sigma):
     """Mean squared error of a pixel after filtering.
@@ -208,6 +227,7 @@ def expected_mse(gain, spectrum, sigma):
     return (lost_signal + kept_noise).sum() / pixels**2
     ### END SOLUTION
 
+
 # %% nbgrader={"grade": true, "grade_id": "check_expected_mse", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 lab.expected_mse.check(expected_mse)
 
@@ -220,7 +240,9 @@ expected_mse = lab.expected_mse.or_reference(expected_mse)
 # %%
 cat = clean[:1]
 predicted = float(expected_mse(gain, power_spectrum(cat), sigma))
-draws = [metrics.mse(apply_gain(physics.add_gaussian_noise(cat, sigma, generator), gain), cat).item() for _ in range(50)]
+draws = [
+    metrics.mse(apply_gain(physics.add_gaussian_noise(cat, sigma, generator), gain), cat).item() for _ in range(50)
+]
 measured = sum(draws) / len(draws)
 
 print(f"predicted ≈ {predicted:.6f}, measured ≈ {measured:.6f}")
@@ -241,6 +263,7 @@ claim("difference between prediction and measurement", 100 * abs(measured / pred
 #
 # Estimate both statistics from clean patches, one a row, and return `W` and `b`.
 
+
 # %% nbgrader={"grade": false, "grade_id": "linear_mmse", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def linear_mmse(patches, sigma):
     """The best affine map from noisy to clean patches.
@@ -256,6 +279,7 @@ def linear_mmse(patches, sigma):
     W = C @ torch.linalg.inv(C + sigma**2 * torch.eye(len(mu)))
     return W, mu - W @ mu
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check_linear_mmse", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 lab.linear_mmse.check(linear_mmse)
@@ -275,7 +299,9 @@ for ax, (row, column) in zip(axes, [(1, 1), (4, 4), (3, 6), (7, 2)], strict=True
     ax.imshow(W[9 * row + column].reshape(9, 9), cmap="magma", vmin=0, vmax=0.27)
     ax.plot(column, row, "+", color="#56B4E9", ms=12, mew=2)
     ax.set(title=f"pixel ({row}, {column})", xticks=[], yticks=[])
-show_figure(figure, "Four rows of the matrix as 9 by 9 pictures, each a bright spot centred on the pixel that it estimates.")
+show_figure(
+    figure, "Four rows of the matrix as 9 by 9 pictures, each a bright spot centred on the pixel that it estimates."
+)
 
 # %% [markdown]
 # Is it as good as the filter? Take the middle pixel of every patch of the noisy cat, once from the matrix, once from
@@ -303,6 +329,7 @@ claim("error of the 9 × 9 matrix over that of the filter", error_matrix / error
 # error *on brain images*? For each candidate spectrum: design the gain on it, then compute the error on the `truth`. Use
 # your functions of exercises 2 and 4.
 
+
 # %% nbgrader={"grade": false, "grade_id": "spectrum_risks", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def spectrum_risks(candidates, truth, sigma):
     """Mean squared error that each candidate's filter makes on images with another spectrum.
@@ -315,6 +342,7 @@ def spectrum_risks(candidates, truth, sigma):
     ### BEGIN SOLUTION
     return torch.stack([expected_mse(wiener_gain(candidate, sigma), truth, sigma) for candidate in candidates])
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check_spectrum_risks", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 lab.spectrum_risks.check(spectrum_risks)
@@ -353,9 +381,14 @@ loss = 10 * torch.log10(risks / expected_mse(wiener_gain(truth, sigma), truth, s
 
 figure, ax = plt.subplots(figsize=(6.5, 2.8))
 ax.barh(list(collections), loss, color=display.METHODS["wiener"].color)
-ax.set(xlabel="loss against the brain slices' own spectrum (dB)", title="What the wrong training images cost, σ = 25/255")
-show_figure(figure, "Bars of the loss in decibels for five training collections: other brain slices lose least, eight "
-            "photographs next, the single moon most.")
+ax.set(
+    xlabel="loss against the brain slices' own spectrum (dB)", title="What the wrong training images cost, σ = 25/255"
+)
+show_figure(
+    figure,
+    "Bars of the loss in decibels for five training collections: other brain slices lose least, eight "
+    "photographs next, the single moon most.",
+)
 
 # %%
 names = list(collections)
@@ -375,6 +408,7 @@ claim("loss with the moon alone", float(loss[3]), at_least=2, unit="dB")
 # `assumed_sigma`; the data *have* another, `truth` and `sigma`. The loss is the ratio of two errors in decibels: what the
 # mismatched filter makes over the least possible.
 
+
 # %% nbgrader={"grade": false, "grade_id": "mismatch_cost", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def mismatch_cost(spectrum, assumed_sigma, truth, sigma):
     """Loss in decibels of a filter with wrong assumptions.
@@ -388,6 +422,7 @@ def mismatch_cost(spectrum, assumed_sigma, truth, sigma):
     least = expected_mse(wiener_gain(truth, sigma), truth, sigma)
     return 10 * torch.log10(mismatched / least)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check_mismatch_cost", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 lab.mismatch_cost.check(mismatch_cost)
@@ -409,12 +444,20 @@ photographs = [float(mismatch_cost(candidates[0], float(f) * sigma, truth, sigma
 figure, ax = plt.subplots(figsize=(6.5, 3.4))
 ax.semilogx(factors, right_spectrum, label="spectrum of the brain slices")
 ax.semilogx(factors, photographs, label="spectrum of eight photographs")
-ax.set(xlabel="assumed σ / true σ", ylabel="loss (dB)", title="Brain slices at σ = 25/255: the cost of a wrong σ", ylim=(0, None))
+ax.set(
+    xlabel="assumed σ / true σ",
+    ylabel="loss (dB)",
+    title="Brain slices at σ = 25/255: the cost of a wrong σ",
+    ylim=(0, None),
+)
 ax.set_xticks([0.25, 0.5, 1, 2, 4], ["1/4", "1/2", "1", "2", "4"])
 ax.minorticks_off()
 ax.legend()
-show_figure(figure, "Loss in decibels against assumed over true sigma for two spectra: the curve of the brain's own spectrum "
-            "is a valley with its floor of 0 at 1; the photographs' curve lies higher and has its floor at another place.")
+show_figure(
+    figure,
+    "Loss in decibels against assumed over true sigma for two spectra: the curve of the brain's own spectrum "
+    "is a valley with its floor of 0 at 1; the photographs' curve lies higher and has its floor at another place.",
+)
 
 # %%
 table = {f: float(mismatch_cost(truth, f * sigma, truth, sigma)) for f in (0.25, 0.5, 2.0, 4.0)}
@@ -422,8 +465,12 @@ for factor, cost in table.items():
     print(f"assumed σ = {factor:4.2f} × true σ: loss ≈ {cost:.2f} dB")
 
 # %%
-pair = {f: apply_gain(physics.add_gaussian_noise(brain[2:3], sigma, torch.Generator().manual_seed(5)), wiener_gain(truth, f * sigma))
-        for f in (0.25, 1.0, 4.0)}
+pair = {
+    f: apply_gain(
+        physics.add_gaussian_noise(brain[2:3], sigma, torch.Generator().manual_seed(5)), wiener_gain(truth, f * sigma)
+    )
+    for f in (0.25, 1.0, 4.0)
+}
 show_images(
     {"clean": brain[2:3]} | {f"σ assumed {f:g} ×": image for f, image in pair.items()},
     alt="A brain slice: clean; filtered with sigma assumed four times too small, still grainy; with the right sigma; "

@@ -1,0 +1,79 @@
+"""The bilateral filter where it helps and where it does not, and patches."""
+
+import numpy as np
+import pytest
+import torch
+
+from course_lib import classical, data, expect, physics
+
+SIGMA = 25 / 255
+
+
+def test_bilateral_equals_its_definition(generator):
+    """Σ G_space·G_value·y / Σ G_space·G_value, by explicit sums at some pixels, also with values below 0."""
+    noisy = torch.randn(1, 1, 24, 24, generator=generator, dtype=torch.float64) * 0.3 + 0.2
+    ours = classical.bilateral(noisy, 0.1, space=1.5, contrast=2.0)[0, 0].numpy()
+    y = noisy[0, 0].numpy()
+    reach = 5  # three standard deviations
+    for i, j in [(8, 8), (12, 10), (11, 15)]:
+        window = y[i - reach : i + reach + 1, j - reach : j + reach + 1]
+        offsets = np.arange(-reach, reach + 1)
+        space = np.exp(-(offsets[:, None] ** 2 + offsets[None, :] ** 2) / (2 * 1.5**2))
+        value = np.exp(-((window - y[i, j]) ** 2) / (2 * 0.2**2))
+        assert ours[i, j] == pytest.approx((space * value * window).sum() / (space * value).sum(), abs=1e-9)
+
+
+def test_bilateral_in_strips_is_the_same(generator, monkeypatch):
+    noisy = torch.rand(2, 1, 50, 20, generator=generator)
+    whole = classical.bilateral(noisy, 0.1)
+    monkeypatch.setattr("course_lib.classical.baselines.ROWS", 16)
+    torch.testing.assert_close(classical.bilateral(noisy, 0.1), whole)
+
+
+def test_bilateral_beats_wiener_at_an_edge_and_loses_without_one(generator):
+    """At an edge on a disc; on flat ground against a blur of its own reach; on texture against Wiener."""
+    spectrum = classical.power_spectrum(data.with_symmetries(data.photographs())).double()
+    axis = torch.arange(256.0, dtype=torch.float64) - 128
+    radius = torch.hypot(axis[:, None], axis[None, :])[None, None]
+    disc = 0.25 + 0.5 * (radius < 70).double()
+    noisy = physics.add_gaussian_noise(disc, SIGMA, generator)
+
+    def error(estimate, where):
+        return (estimate - disc)[where].square().mean()
+
+    edge, flat = (radius - 70).abs() < 3, (radius - 70).abs() > 20
+    wiener, bilateral = classical.wiener_filter(noisy, spectrum, SIGMA), classical.bilateral(noisy, SIGMA)
+    assert error(bilateral, edge) < 0.5 * error(wiener, edge)
+    assert error(bilateral, flat) > 1.1 * error(classical.gaussian_blur(noisy, 1.5), flat)
+    texture = data.gaussian_images(spectrum, 4, generator)
+    noisy = physics.add_gaussian_noise(texture, SIGMA, generator)
+    estimates = classical.bilateral(noisy, SIGMA), classical.wiener_filter(noisy, spectrum, SIGMA)
+    loss = [(estimate - texture).square().mean() for estimate in estimates]
+    assert loss[0] > 1.05 * loss[1]
+
+
+def test_bilateral_of_colour_and_of_no_noise(generator):
+    colour = torch.rand(2, 3, 16, 16, generator=generator)
+    assert classical.bilateral(colour, 0.1).shape == colour.shape
+    assert torch.equal(classical.bilateral(colour, 0.0), colour)
+    flat = torch.full((1, 1, 16, 16), 0.5)
+    torch.testing.assert_close(classical.bilateral(flat, 0.1), flat)
+    assert classical.bilateral(torch.rand(1, 1, 1, 2, generator=generator), 0.1).shape == (1, 1, 1, 2)
+
+
+def test_blur_agrees_with_scipy(generator):
+    from scipy.ndimage import gaussian_filter
+
+    image = torch.rand(1, 1, 64, 64, generator=generator, dtype=torch.float64)
+    ours = classical.gaussian_blur(image, 2.0)[0, 0]
+    np.testing.assert_allclose(ours, gaussian_filter(image[0, 0].numpy(), 2.0, mode="wrap", truncate=8), atol=1e-4)
+
+
+def test_patches_are_rows_of_the_image():
+    image = torch.arange(20.0).reshape(1, 1, 4, 5)
+    patches = classical.extract_patches(image, 2)
+    assert patches.shape == (12, 4)
+    assert patches[0].tolist() == [0, 1, 5, 6]
+    assert patches[-1].tolist() == [13, 14, 18, 19]
+    with pytest.raises(expect.InputError, match="at least 9×9 pixels"):
+        classical.extract_patches(image, 9)

@@ -1,0 +1,278 @@
+"""The exercise mechanism on a small exercise of its own: every status, every diagnosis, and what must not happen."""
+
+import os
+import textwrap
+import types
+
+import numpy as np
+import pytest
+import torch
+
+from course_lib import expect
+from course_lib.exercises import Exercise, Lab, Mistake, OpenQuestion, Property
+from course_lib.exercises.calls import Outcome, run
+
+
+def _mean_square(x):
+    return x.square().mean()
+
+
+def _sum_square(x):
+    return x.square().sum()
+
+
+def _root(x):
+    return x.square().mean().sqrt()
+
+
+def _crash(x):
+    return x[1000]
+
+
+def make_exercise() -> Exercise:
+    return Exercise(
+        number=1,
+        function="mean_square",
+        title="mean square",
+        minutes=5,
+        value_points=2,
+        takes={"x": "float32 (samples,)"},
+        returns="one number",
+        draw=lambda generator: (torch.randn(7, generator=generator),),
+        reference=_mean_square,
+        answers=("course_lib.metrics.mse",),
+        mistakes=(
+            Mistake(_sum_square, "yours is a sum, not a mean"),
+            Mistake(_root, "yours is the root of it"),
+            Mistake(_crash, "you read beyond the end"),
+        ),
+        properties=(
+            Property(
+                "scaling",
+                "Twice the signal has four times the mean square.",
+                lambda x: [(x,), (2 * x,)],
+                lambda calls, values: (
+                    None
+                    if np.allclose(values[1], 4 * values[0], rtol=1e-3)
+                    else f"it became {float(values[1] / values[0]):.2f} times as large"
+                ),
+            ),
+        ),
+        hints=("Square first.", "Then the mean."),
+    )
+
+
+@pytest.fixture
+def exercise():
+    return make_exercise()
+
+
+def student(source: str, **notebook):
+    """A function as a notebook defines it: in a namespace of its own, with source lines."""
+    module = types.ModuleType("notebook")
+    vars(module).update(torch=torch, np=np, **notebook)
+    exec(compile(textwrap.dedent(source), "cell", "exec"), vars(module))
+    return vars(module)["mean_square"]
+
+
+RIGHT = {
+    "torch": "def mean_square(x):\n    return (x**2).mean()",
+    "python number": "def mean_square(x):\n    return sum(v * v for v in x.tolist()) / len(x)",
+    "numpy number": "def mean_square(x):\n    return np.mean(x.numpy() ** 2)",
+    "double precision": "def mean_square(x):\n    return x.double().square().mean()",
+    "with a print and a warning": (
+        "def mean_square(x):\n    import warnings; warnings.warn('look')\n    print('hi')\n    return x.dot(x) / 7"
+    ),
+    "helper": "def help_me(x):\n    return x * x\ndef mean_square(x):\n    return help_me(x).mean()",
+}
+
+
+@pytest.mark.parametrize("source", RIGHT.values(), ids=RIGHT)
+def test_right_answers_in_any_form_pass(exercise, source):
+    result = exercise.check(student(source))
+    assert result.passed
+    assert result.points == exercise.points == 3
+    assert str(result).startswith("✓ Exercise 1, mean square: passed")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("def mean_square(x):\n    return x.square().sum()", "yours is a sum, not a mean"),
+        ("def mean_square(x):\n    return torch.sqrt((x**2).mean())", "yours is the root of it"),
+        ("def mean_square(x):\n    y = x * 2\n    return y[1000]", "you read beyond the end"),
+        ("def mean_square(x):\n    x.square().mean()", "expected one number, got None: is its `return` missing?"),
+        ("def mean_square(x):\n    return np.array([1.0, 2.0])", "got a NumPy array: stay with torch"),
+        ("def mean_square(x):\n    return 'many'", "expected one number, got 'many'"),
+        ("def mean_square(x):\n    return (x.mean(), x.mean())", "got a tuple of tensor"),
+        ("def mean_square(x):\n    return x.square()", "here of shape (), got shape (7,)"),
+        ("def mean_square(x):\n    return (x**2).mean() * float('nan')", "got 1 NaN or infinite of 1"),
+        ("def mean_square(x):\n    return (x + 0j).square().mean()", "real, got complex numbers"),
+        ("def mean_square(x):\n    return undefined_name", "NameError: name 'undefined_name' is not defined"),
+        ("def mean_square(x):\n    return x.abs().mean()", "Here: it became 2.00 times as large"),
+        ("def mean_square(x):\n    return (x**2).mean() * 1.5", "the values differ most: expected"),
+        ("def mean_square():\n    return 1", "takes 0 positional arguments but 1 was given"),
+        ("def mean_square(x):\n    x *= x\n    return x.mean()", "changes its argument `x`"),
+        ("def mean_square(x):\n    return other(x)", "name 'other' is not defined"),
+    ],
+)
+def test_wrong_answers_are_diagnosed(exercise, source, said):
+    result = exercise.check(student(source))
+    assert result.status == "failed"
+    assert said.lower() in str(result).lower()
+    assert "Traceback" not in str(result)
+    assert result.points < exercise.points
+
+
+def test_the_failing_line_is_quoted_when_it_is_known(exercise, tmp_path):
+    source = "def mean_square(x):\n    y = x * 2\n    return y.wrong_name()\n"
+    (tmp_path / "cell.py").write_text(source)
+    scope = {}
+    exec(compile(source, str(tmp_path / "cell.py"), "exec"), scope)
+    assert "(at the line `return y.wrong_name()`)" in exercise.check(scope["mean_square"]).message
+
+
+BLANK = "def mean_square(x):\n    raise NotImplementedError()"
+
+
+def test_a_blank_reads_as_blank_and_stops_nothing(exercise):
+    result = exercise.check(student(BLANK))
+    assert result.status == "not attempted yet"
+    assert result.points == 0
+    assert str(result).startswith("○ Exercise 1, mean square: not attempted yet")
+
+
+def test_a_blank_helper_is_not_a_blank_answer(exercise):
+    source = "def other(x):\n    raise NotImplementedError()\ndef mean_square(x):\n    return other(x)"
+    assert exercise.check(student(source)).status == "failed"
+
+
+def test_not_a_function(exercise):
+    result = exercise.check(3.0)
+    assert result.status == "failed"
+    assert "expected the function mean_square(x), got 3.0" in result.message
+
+
+def test_points_for_a_property_that_holds(exercise):
+    result = exercise.check(student("def mean_square(x):\n    return x.square().sum()"))
+    assert result.points == 1  # four times is right, the values are not
+    assert "✗ values · ✓ scaling · 1 of 3 points" in str(result)
+
+
+def test_variables_of_the_notebook_are_pointed_at(exercise):
+    result = exercise.check(student("def mean_square(x):\n    return signal.square().mean()", signal=torch.ones(9)))
+    assert "also reads `signal` from the notebook" in result.message
+
+
+def test_calling_the_answer_does_not_count(exercise):
+    from course_lib import metrics
+
+    direct = student("def mean_square(x):\n    x = x[None, None, None]\n    return mse(x, 0 * x)[0]", mse=metrics.mse)
+    by_room = student(
+        "def mean_square(x):\n    x = x[None, None, None]\n    try:\n        return metrics.mse(x, 0 * x)[0]\n"
+        "    except Exception:\n        return x.square().mean()",
+        metrics=metrics,
+    )
+    inside = student(
+        "def mean_square(x):\n    x = x[None, None, None]\n    return 10 ** (-metrics.psnr(x, 0 * x)[0] / 10)",
+        metrics=metrics,
+    )
+    reference = student("def mean_square(x):\n    return ex.reference(x)", ex=exercise)
+    for function in (direct, by_room, inside, reference):
+        result = exercise.check(function)
+        assert result.status == "failed"
+        assert "write out what it does" in result.message
+        assert result.points == 0
+    x = torch.ones(1, 1, 2, 2)
+    assert metrics.mse(x, 0 * x).item() == 1  # open again
+
+
+def test_or_reference(exercise, capsys):
+    right, blank = student(RIGHT["torch"]), student(BLANK)
+    assert exercise.or_reference(right) is right
+    assert capsys.readouterr().out == ""
+    assert exercise.or_reference(blank) is exercise.reference
+    assert capsys.readouterr().out == (
+        "Exercise 1 has not passed yet: the cells below go on with the course's mean_square.\n"
+    )
+    # the reference that now has the student's name is nobody's answer
+    assert exercise.check(exercise.reference).status == "not attempted yet"
+    assert exercise.or_reference(exercise.reference) is exercise.reference
+
+
+def test_under_nbgrader_a_failure_raises_and_nobody_gets_the_reference(exercise, monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    blank = student(BLANK)
+    with pytest.raises(AssertionError, match="not attempted yet"):
+        exercise.check(blank)
+    with pytest.raises(AssertionError, match="not attempted yet"):
+        exercise.check(exercise.reference)
+    with pytest.raises(AssertionError, match="Yours is a sum"):
+        exercise.check(student("def mean_square(x):\n    return x.square().sum()"))
+    assert exercise.check(student(RIGHT["torch"])).passed
+    assert exercise.or_reference(blank) is blank
+    del os.environ["NBGRADER_EXECUTION"]
+
+
+def test_hints_climb_and_can_be_read_again(exercise):
+    assert [exercise.hint().text for _ in range(3)] == ["Square first.", "Then the mean.", "Then the mean."]
+    assert exercise.hint(1).text == "Square first."
+    assert "hint 1 of 2" in str(exercise.hint(1))
+    with pytest.raises(expect.InputError, match="expected a hint from 1 to 2, got 3"):
+        exercise.hint(3)
+
+
+def test_progress(exercise):
+    question = OpenQuestion(2, "why", "why so", 5, 4, ("because",))
+    lab = Lab("09_test", "09 Test", (exercise,), (question,))
+    assert lab.progress().summary == "0 of 1 exercises passed, 0 of 3 points"
+    exercise.check(student("def mean_square(x):\n    return x.square().sum()"))
+    assert lab.progress().summary == "0 of 1 exercises passed, 1 of 3 points"
+    exercise.check(student(RIGHT["torch"]))
+    assert lab.progress().summary == "1 of 1 exercises passed, 3 of 3 points"
+    text = str(lab.progress())
+    assert "✓ passed" in text
+    assert "✎ marked by a person" in text
+    exercise.forget()
+    assert lab.progress().passed == 0
+
+
+def test_rich_output_escapes_what_a_student_wrote(exercise):
+    result = exercise.check(student("def mean_square(x):\n    raise ValueError('<script>alert(1)</script>')"))
+    rich = result._repr_html_()
+    assert "<script>" not in rich
+    assert "&lt;script&gt;" in rich
+    for piece in (rich, exercise.hint()._repr_html_(), Lab("x", "<b>", (exercise,)).progress()._repr_html_()):
+        assert "color:" in piece
+    assert "✗" in rich
+
+
+def test_grading_cases_come_from_the_seed_and_from_nothing_else(exercise):
+    def key(seed):
+        return [call.arguments[0].tolist() for call in make_exercise().calls(seed)]
+
+    assert key(5) == key(5)
+    assert key(5) != key(6)
+    assert len({str(k) for k in key(5)}) == 6  # three cases, and each once doubled
+
+
+def test_judging_needs_nothing_but_outcomes(exercise):
+    """What a sandbox sends out is judged without the student's code."""
+    calls = exercise.calls(3)
+    outcomes = [run(_mean_square, call.arguments) for call in calls]
+    assert all(isinstance(o, Outcome) and isinstance(o.arrays[0], np.ndarray) for o in outcomes)
+    assert exercise.judge(calls, outcomes).passed
+    wrong = [run(_sum_square, call.arguments) for call in calls]
+    assert exercise.judge(calls, wrong).mistake == "_sum_square"
+
+
+def test_a_case_for_one_seed_does_not_answer_another(exercise):
+    """Outputs learned by heart from the visible cases fail on others."""
+    visible = {tuple(c.arguments[0].tolist()): _mean_square(*c.arguments) for c in exercise.calls(0)}
+
+    def by_heart(x):
+        return visible.get(tuple(x.tolist()), torch.tensor(0.0))
+
+    assert exercise.check(by_heart).passed
+    calls = exercise.calls(12345)
+    assert not exercise.judge(calls, [run(by_heart, c.arguments) for c in calls]).passed

@@ -1,0 +1,49 @@
+"""PSNR and SSIM in the convention of the docstrings, against brute force and a second library."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from course_lib import data, expect, metrics, physics
+
+
+@pytest.fixture
+def pair(generator):
+    clean = data.photographs(["cat", "coins"], size=64)
+    return physics.add_gaussian_noise(clean, 0.1, generator), clean
+
+
+def test_mse_and_psnr_are_one_number_an_image(pair):
+    estimate, clean = pair
+    for i in range(2):
+        brute = sum(
+            (a - b) ** 2 for a, b in zip(estimate[i].flatten().tolist(), clean[i].flatten().tolist(), strict=True)
+        )
+        assert metrics.mse(*pair)[i].item() == pytest.approx(brute / 64**2, rel=1e-5)
+        assert metrics.psnr(*pair)[i].item() == pytest.approx(-10 * np.log10(brute / 64**2), rel=1e-5)
+    assert metrics.psnr(clean, clean).isinf().all()
+
+
+def test_ssim_equals_its_definition(pair):
+    """The formula of Wang et al. with a Gaussian window, written out with another library's filter."""
+    estimate, clean = pair
+    for i in range(2):
+        x, y = (t[i, 0].double().numpy() for t in pair)
+
+        def mean(image):
+            return gaussian_filter(image, 1.5, truncate=3.5)
+
+        mx, my = mean(x), mean(y)
+        vx, vy, cov = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
+        c1, c2 = 0.01**2, 0.03**2
+        index = (2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+        assert metrics.ssim(*pair)[i].item() == pytest.approx(index[5:-5, 5:-5].mean(), abs=1e-6)
+    assert metrics.ssim(clean, clean).tolist() == [1.0, 1.0]
+
+
+def test_shapes_that_do_not_fit(pair, unchecked):
+    with pytest.raises(expect.InputError, match="of one shape"):
+        metrics.psnr(pair[0], pair[1][:1])
+    with pytest.raises(expect.InputError, match=r"at least 11×11 pixels for SSIM, got 1×1"):
+        metrics.ssim(torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1, 1))

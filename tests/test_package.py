@@ -1,0 +1,71 @@
+"""The package as a whole: light to import, one list of dependencies, rooms that name themselves."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+
+import course_lib
+from course_lib.coursework.modules import ROOT
+
+
+def test_importing_the_package_is_light_and_brings_no_torch():
+    code = "import sys, course_lib; print('torch' in sys.modules, 'numpy' in sys.modules, 'matplotlib' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert out.stdout.split() == ["False"] * 3
+
+
+def test_every_room_opens_on_first_use():
+    for room in course_lib.ROOMS:
+        assert getattr(course_lib, room).__name__ == f"course_lib.{room}"
+    with pytest.raises(AttributeError, match="its rooms are display"):
+        course_lib.cellar  # noqa: B018
+
+
+def _project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[<>=!\[ ]", requirement)[0].lower()
+
+
+def test_conda_users_get_the_same_dependencies():
+    project = _project()
+    wanted = dict.fromkeys(project["dependencies"])
+    for extra in ("instructor", "dev"):
+        wanted |= dict.fromkeys(r for r in project["optional-dependencies"][extra] if not r.startswith(project["name"]))
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    renamed = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
+    found = set()
+    for entry in conda:
+        name = _name(entry)
+        found.add(renamed.get(name, name) + entry[len(name) :])
+    python = f"python{project['requires-python']}"
+    assert found == set(wanted) | {python, "pip"}
+
+
+def test_constraints_pin_every_dependency():
+    pinned = {
+        _name(line): line
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    }
+    project = _project()
+    for requirement in [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]:
+        if not requirement.startswith(project["name"]):
+            assert "==" in pinned[_name(requirement)], requirement
+
+
+def test_every_student_dependency_is_used():
+    names = {"pillow": "PIL", "scikit-image": "skimage", "scikit-learn": "sklearn", "jupyterlab": "jupyterlab"}
+    text = "\n".join(
+        p.read_text(encoding="utf-8")
+        for p in [*ROOT.glob("course_lib/**/*.py"), *ROOT.glob("lectures/*.py"), ROOT / "make.py"]
+    )
+    for requirement in _project()["dependencies"]:
+        module = names.get(_name(requirement), _name(requirement))
+        assert re.search(rf"\b{module}\b", text), f"{requirement} is installed and not used"
