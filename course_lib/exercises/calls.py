@@ -20,6 +20,7 @@ import torch
 from course_lib import expect
 
 Arguments = tuple[object, ...]
+NAMES = {"a tensor": "tensors", "a number": "numbers", "a numpy array": "numpy arrays"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Outcome:
     """What one call gave.
 
     arrays: the returned value as NumPy arrays: one, or several if a tuple was returned; None if there is none.
-    kind: "tensor", "number", "numpy" or "tuple of …"; otherwise the returned value in words.
+    kind: the returned value in words: "a tensor", "a number", "a numpy array", "a list of tensors", …
     error: the exception in one line, with the student's own line of code; None if the call returned.
     error_type: its class name.
     blank: the function is still the unsolved stub.
@@ -68,15 +69,15 @@ def as_arrays(value: object) -> tuple[tuple[np.ndarray, ...] | None, str]:
     if isinstance(value, (tuple, list)) and value:
         parts = [as_arrays(part) for part in value]
         if all(arrays is not None and len(arrays) == 1 for arrays, _ in parts):
-            kinds = {kind for _, kind in parts}
-            return tuple(arrays[0] for arrays, _ in parts), "tuple of " + " and ".join(sorted(kinds))
+            kinds = " and ".join(sorted({NAMES.get(kind, kind) for _, kind in parts}))
+            return tuple(arrays[0] for arrays, _ in parts), f"a {type(value).__name__} of {kinds}"
         return None, expect.describe(value)
     if isinstance(value, torch.Tensor):
-        return (value.detach().cpu().resolve_conj().numpy().copy(),), "tensor"
+        return (value.detach().cpu().resolve_conj().numpy().copy(),), "a tensor"
     if isinstance(value, (bool, int, float, complex, np.number)):
-        return (np.asarray(value),), "number"
+        return (np.asarray(value),), "a number"
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-        return (value.copy(),), "numpy"
+        return (value.copy(),), "a numpy array"
     return None, expect.describe(value)
 
 

@@ -28,10 +28,18 @@ Value = np.ndarray | tuple[np.ndarray, ...]
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong implementation that students really write, and what to tell whoever wrote it."""
+    """A wrong implementation that students really write, and what to tell whoever wrote it.
+
+    function: the wrong implementation; it may raise, if that is what happens.
+    message: the diagnosis, a sentence that says what is wrong and what to do.
+    also: the same mistake where a convention leaves a choice, with other numbers.
+    trivial: it evades the question (a constant, the input unchanged), so that no property earns points.
+    """
 
     function: Callable[..., object]
     message: str
+    also: tuple[Callable[..., object], ...] = ()
+    trivial: bool = False
 
     @property
     def name(self) -> str:
@@ -43,7 +51,7 @@ class Property:
     """Something that every right answer has, and that outputs alone can show.
 
     name: a few words, for tables.
-    statement: the property in a sentence.
+    statement: what should hold, in a sentence.
     calls: from one case, the argument lists that the function is called with.
     holds: from those arguments and the returned values (NumPy), None, or the counter-example in words.
     points: for this property alone, in grading.
@@ -76,7 +84,7 @@ class Exercise:
     value_points: points for the right values; each property adds its own.
     takes: each argument with its shape and unit.
     returns: the result with its shape and unit.
-    draw: from a seeded generator, one case: the arguments of one call.
+    draw: from a seeded generator and the case's index (0, 1, 2, …), the arguments of one call.
     reference: the right answer; open to read, for this is a course.
     answers: full names in the library that would be the answer; a function that calls one does not count.
     mistakes: at least three wrong answers, each with its own message.
@@ -93,7 +101,7 @@ class Exercise:
     value_points: int
     takes: dict[str, str]
     returns: str
-    draw: Callable[[torch.Generator], Arguments]
+    draw: Callable[[torch.Generator, int], Arguments]
     reference: Callable[..., object]
     answers: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
@@ -166,7 +174,7 @@ class Exercise:
         calls = []
         for index in range(self.cases):
             generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{self.function}:{index}".encode()))
-            case = self.draw(generator)
+            case = self.draw(generator, index)
             calls.append(Call(case, group=index))
             for p in self.properties:
                 calls += [Call(arguments, p, index) for arguments in p.calls(*case)]
@@ -175,7 +183,7 @@ class Exercise:
     def judge(self, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> Result:
         """Compare what came out with the reference, from the outcomes alone."""
         if any(outcome.blank for outcome in outcomes):
-            return Result(self, "not attempted yet", "the function is still blank")
+            return Result(self, "not attempted yet", "its line `raise NotImplementedError()` is still there")
         cases = [i for i, call in enumerate(calls) if call.of is None]
         wanted = {i: run(self.reference, calls[i].arguments, quiet=True) for i in cases}
         value_right = self._right([calls[i] for i in cases], [outcomes[i] for i in cases])
@@ -188,11 +196,17 @@ class Exercise:
             name = list(self.takes)[changed]
             text = f"your function changes its argument `{name}`: work on a copy (`{name}.clone()`), or later cells "
             return Result(self, "failed", f"{text}meet a changed {name}", kept=kept)
-        message, mistake = self._diagnose([calls[i] for i in cases], [outcomes[i] for i in cases], wanted)
+        mistake = self._known_mistake([calls[i] for i in cases], [outcomes[i] for i in cases])
+        if mistake is not None:
+            earned = () if mistake.trivial else kept
+            return Result(self, "failed", mistake.message, value_right, earned, mistake.name)
+        message = self._structure_of_all([outcomes[i] for i in cases], wanted)
+        failing = next((p for p in self.properties if failures[p.name] is not None), None)
+        if not message and failing is not None:
+            message = f"{failing.statement} Here {failures[failing.name]}"
         if not message:
-            p = next((p for p in self.properties if failures[p.name] is not None), None)
-            message = f"{p.statement} Here: {failures[p.name]}." if p else self._difference(cases, outcomes, wanted)
-        return Result(self, "failed", message, value_right=value_right, kept=kept, mistake=mistake)
+            message = self._difference(cases, outcomes, wanted)
+        return Result(self, "failed", message, value_right, kept)
 
     # --- how ------------------------------------------------------------------------------------------
 
@@ -210,9 +224,7 @@ class Exercise:
         if result.status == "failed" and not result.mistake:
             names = self._notebook_variables(function)
             if names:
-                result = result.with_note(
-                    f"It also reads {names} from the notebook instead of its arguments: is that meant?"
-                )
+                result = result.after(f"Your function reads {names} from the notebook: use its own arguments")
         return result
 
     def _right(self, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> bool:
@@ -247,19 +259,18 @@ class Exercise:
         right = run(self.reference, calls[0].arguments, quiet=True)
         return any(np.iscomplexobj(a) for a in right.arrays)
 
-    def _diagnose(
-        self, calls: Sequence[Call], outcomes: Sequence[Outcome], wanted: dict[int, Outcome]
-    ) -> tuple[str, str]:
-        """(message, name of the known mistake or ""); both empty if neither says more than the numbers."""
+    def _known_mistake(self, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> Mistake | None:
+        """The first known mistake that gives the same on every case."""
         for mistake in self.mistakes:
-            theirs = [run(mistake.function, call.arguments, quiet=True) for call in calls]
-            if all(self._alike(o, t) for o, t in zip(outcomes, theirs, strict=True)):
-                return mistake.message, mistake.name
-        for outcome, right in zip(outcomes, wanted.values(), strict=True):
-            message = self._structure(outcome, right)
-            if message:
-                return message, ""
-        return "", ""
+            for function in (mistake.function, *mistake.also):
+                theirs = [run(function, call.arguments, quiet=True) for call in calls]
+                if all(self._alike(o, t) for o, t in zip(outcomes, theirs, strict=True)):
+                    return mistake
+        return None
+
+    def _structure_of_all(self, outcomes: Sequence[Outcome], wanted: dict[int, Outcome]) -> str:
+        messages = (self._structure(o, right) for o, right in zip(outcomes, wanted.values(), strict=True))
+        return next((message for message in messages if message), "")
 
     def _alike(self, outcome: Outcome, mistaken: Outcome) -> bool:
         if mistaken.error is not None:
@@ -278,14 +289,18 @@ class Exercise:
             tail = ": is its `return` missing?" if outcome.kind == "None" else ""
             return f"expected {self.returns}, got {outcome.kind}{tail}"
         if not _kind_fits(outcome, right):
-            got = "a NumPy array" if "numpy" in outcome.kind else f"a {outcome.kind}"
-            tail = ": stay with torch, or end with `torch.from_numpy(...)`" if "numpy" in outcome.kind else ""
-            return f"expected {self.returns}, got {got}{tail}"
-        for a, b in zip(outcome.arrays, right.arrays, strict=True):
+            tail = ""
+            if "numpy" in outcome.kind:
+                tail = ": stay with torch, or end with `torch.from_numpy(...)`"
+            elif len(right.arrays) == 1 and len(outcome.arrays) > 1:
+                tail = ": `torch.stack` makes one tensor of several, `torch.tensor` of numbers"
+            return f"expected {self.returns}, got {outcome.kind}{tail}"
+        for position, (a, b) in enumerate(zip(outcome.arrays, right.arrays, strict=True), 1):
             if a.shape != b.shape:
-                return f"expected {self.returns}, here of shape {b.shape}, got shape {a.shape}"
+                which = f"number {position} of the tuple " if len(right.arrays) > 1 else ""
+                return f"expected {self.returns}; in this case {which}has shape {b.shape}, yours {a.shape}"
             if np.iscomplexobj(a) and not np.iscomplexobj(b):
-                return f"expected {self.returns}, real, got complex numbers"
+                return f"expected {self.returns}, got complex numbers: take `.real` where the rest is rounding error"
             if not np.isfinite(a).all():
                 return f"expected finite numbers, got {int((~np.isfinite(a)).sum())} NaN or infinite of {a.size}"
         return ""
@@ -296,8 +311,8 @@ class Exercise:
             for a, b in zip(outcomes[i].arrays, wanted[i].arrays, strict=True):
                 worst = np.unravel_index(np.argmax(np.abs(a - b)), b.shape)
                 if not close((a,), (b,), self.tolerance):
-                    where = f" at {list(map(int, worst))}" if worst else ""
-                    return f"the values differ most{where}: expected {b[worst]:.5g}, got {a[worst]:.5g}"
+                    where = f", most at {list(map(int, worst))}" if worst else ""
+                    return f"the values differ{where}: expected {b[worst]:.5g}, got {a[worst]:.5g}"
         return "the values differ from the reference"
 
     def _notebook_variables(self, function: Callable[..., object]) -> str:
@@ -310,34 +325,44 @@ class Exercise:
         """While the student's function runs, the library's own answers refuse to be called."""
         scope, code = getattr(function, "__globals__", {}), getattr(function, "__code__", None)
         names = getattr(code, "co_names", ())
-        if "reference" in names:
+        if {"reference", "or_reference"} & set(names):
             raise Delegation("your function calls the course's reference: write out what it does")
-        closed = []
-        for full_name in self.answers:
-            place, name = full_name.rsplit(".", 1)
-            original = getattr(import_module(place), name)
-            refuse = _refusal(full_name)
+        originals = {name: _library_function(name) for name in self.answers}
+        for full_name, original in originals.items():
             if any(scope.get(used) is original for used in names):
-                refuse()
-            rooms = [m for key, m in list(sys.modules.items()) if key.startswith("course_lib.")]
-            for room in rooms:
-                if vars(room).get(name) is original:
-                    closed.append((room, name, original))
-                    setattr(room, name, refuse)
+                raise Delegation(_delegates(full_name))
+        rooms = [module for key, module in list(sys.modules.items()) if key.startswith("course_lib.")]
+        closed = [
+            (room, full_name, original)
+            for full_name, original in originals.items()
+            for room in rooms
+            if vars(room).get(full_name.rsplit(".", 1)[1]) is original
+        ]
+        for room, full_name, _ in closed:
+            setattr(room, full_name.rsplit(".", 1)[1], _refusal(full_name))
         try:
             yield
         finally:
-            for room, name, original in closed:
-                setattr(room, name, original)
+            for room, full_name, original in closed:
+                setattr(room, full_name.rsplit(".", 1)[1], original)
 
 
 class Delegation(BaseException):
     """The student's function calls the answer. No `Exception`: a student's `except` must not swallow it."""
 
 
+def _library_function(full_name: str) -> Callable[..., object]:
+    place, name = full_name.rsplit(".", 1)
+    return getattr(import_module(place), name)
+
+
+def _delegates(full_name: str) -> str:
+    return f"your function calls {full_name}, which is the answer itself: write out what it does"
+
+
 def _refusal(full_name: str) -> Callable[..., None]:
     def refuse(*_: object, **__: object) -> None:
-        raise Delegation(f"your function calls {full_name}, which is the answer itself: write out what it does")
+        raise Delegation(_delegates(full_name))
 
     return refuse
 

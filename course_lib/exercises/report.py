@@ -51,8 +51,9 @@ class Result:
         mine = self.exercise.value_points if self.value_right else 0
         return mine + sum(p.points for p in self.exercise.properties if p.name in self.kept)
 
-    def with_note(self, note: str) -> Result:
-        return replace(self, message=f"{self.message}. {note}")
+    def after(self, sentence: str) -> Result:
+        """The same result, with a sentence before its message."""
+        return replace(self, message=f"{sentence}. {self.message[:1].upper()}{self.message[1:]}")
 
     @property
     def heading(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -67,6 +68,27 @@ def _no_mean(images):
     return torch.fft.fft2(images).abs().square()
 
 
+def _along_rows(images):
+    return torch.fft.fft(images).abs().square().mean(dim=(0, 1))
+
+
+def _mean_removed(images):
+    return torch.fft.fft2(images - images.mean(dim=(-2, -1), keepdim=True)).abs().square().mean(dim=(0, 1))
+
+
+def _forward_normalised(images):
+    return torch.fft.fft2(images, norm="forward").abs().square().mean(dim=(0, 1))
+
+
+def _half_spectrum(images):
+    return torch.fft.rfft2(images).abs().square().mean(dim=(0, 1))
+
+
+def _conjugate_product(images):
+    transforms = torch.fft.fft2(images)
+    return (transforms * transforms.conj()).mean(dim=(0, 1))
+
+
 def _parseval(calls: list[Arguments], values: list[np.ndarray]) -> str | None:
     energy, power = float(calls[0][0].square().mean()), float(np.sum(values[0])) / PIXELS**2
     if math.isclose(energy, power, rel_tol=1e-3):
@@ -104,7 +126,7 @@ power_spectrum = Exercise(
     value_points=2,
     takes={"images": "float32 (batch, 1, height, width), grey values in [0, 1]"},
     returns="a real tensor S of shape (height, width)",
-    draw=lambda generator: (_smooth_images(generator),),
+    draw=lambda generator, index: (_smooth_images(generator, count=(4, 1, 3)[index]),),
     reference=classical.power_spectrum,
     answers=("course_lib.classical.power_spectrum",),
     mistakes=(
@@ -139,21 +161,43 @@ power_spectrum = Exercise(
             "your spectrum is the square of the mean magnitude: square each |x̂| first, then take the mean",
         ),
         Mistake(_no_mean, "you give one spectrum for each image: take the mean over the dimensions 0 and 1 as well"),
+        Mistake(
+            _along_rows,
+            "you transform along rows alone: `torch.fft.fft` has one dimension, `torch.fft.fft2` has two",
+        ),
+        Mistake(
+            _mean_removed,
+            "your images lose their mean before the transform: S keeps it, at frequency [0, 0], and the filter "
+            "needs it there",
+        ),
+        Mistake(
+            _forward_normalised,
+            'your spectrum is n² times too small: `norm="forward"` divides each coefficient by n; leave `norm` out',
+        ),
+        Mistake(
+            _half_spectrum,
+            "you give half of the spectrum: `rfft2` leaves out the columns that mirror others; use `fft2`",
+        ),
+        Mistake(
+            _conjugate_product,
+            "your numbers are right, but of complex type: after x̂·conj(x̂) take `.real`",
+        ),
     ),
     properties=(
         Property(
             "Parseval's relation",
-            "n⁻²·Σₖ Sₖ is the mean square of a pixel.",
+            "The sum n⁻²·Σₖ Sₖ should equal the mean square of a pixel.",
             lambda images: [(images,)],
             _parseval,
         ),
-        Property("scaling", "Images twice as bright have four times the power.", _twice_as_bright, _four_times),
-        Property("shift invariance", "Moving an image does not change its power spectrum.", _moved, _unmoved),
+        Property("scaling", "Images twice as bright should have four times the power.", _twice_as_bright, _four_times),
+        Property("shift invariance", "Moving an image should not change its power spectrum.", _moved, _unmoved),
     ),
     hints=(
         "`torch.fft.fft2` transforms the last two dimensions of all images at once.",
         "The power at one frequency is the squared magnitude of a complex number: `.abs() ** 2`.",
-        "The expectation E becomes a mean over the images: `.mean(dim=(0, 1))` of `torch.fft.fft2(images).abs() ** 2`.",
+        "The expectation E becomes a mean over images and channels, the dimensions 0 and 1, and leaves height and "
+        "width: `(torch.fft.fft2(images).abs() ** 2).mean(dim=(0, 1))`.",
     ),
 )
 
@@ -169,7 +213,7 @@ def _spectrum(generator: torch.Generator) -> torch.Tensor:
     return PIXELS * 0.01 * jitter / (0.02 + rows.square() + 0.5 * columns.square())
 
 
-def _draw_gain(generator: torch.Generator) -> Arguments:
+def _draw_gain(generator: torch.Generator, index: int = 0) -> Arguments:
     return _spectrum(generator), float(torch.rand((), generator=generator) * 0.4 + 0.1)
 
 
@@ -205,6 +249,22 @@ def _spectral_subtraction(spectrum, sigma):
     return ((spectrum - spectrum.numel() * sigma**2) / spectrum).clamp(min=0)
 
 
+def _shifted_gain(spectrum, sigma):
+    return torch.fft.fftshift(spectrum / (spectrum + spectrum.numel() * sigma**2))
+
+
+def _no_parentheses(spectrum, sigma):
+    return spectrum / spectrum + spectrum.numel() * sigma**2
+
+
+def _all_or_nothing(spectrum, sigma):
+    return (spectrum > spectrum.numel() * sigma**2).to(spectrum.dtype)
+
+
+def _constant(spectrum, sigma):
+    return torch.full_like(spectrum, 0.5)
+
+
 def _between_0_and_1(calls: list[Arguments], values: list[np.ndarray]) -> str | None:
     low, high = float(np.min(values[0])), float(np.max(values[0]))
     if np.isrealobj(values[0]) and 0 <= low and high <= 1 + 1e-6:
@@ -227,11 +287,11 @@ def _more_noise(spectrum, sigma):
 
 
 def _falls(calls: list[Arguments], values: list[np.ndarray]) -> str | None:
-    if (values[1] < values[0] + 1e-7).all():
+    if (values[1] < values[0]).all():
         return None
     where = np.unravel_index(np.argmax(values[1] - values[0]), values[0].shape)
     return (
-        f"when σ doubles from {calls[0][1]:.2f}, your gain at {list(map(int, where))} rises "
+        f"σ doubles from {calls[0][1]:.2f}, and your gain at {list(map(int, where))} goes "
         f"from {values[0][where]:.3g} to {values[1][where]:.3g}"
     )
 
@@ -277,21 +337,34 @@ wiener_gain = Exercise(
             "your gain is (S − nσ²) / S, as if S were the spectrum of the noisy image: S is the clean images' "
             "spectrum, so the noisy power is S + nσ²",
         ),
+        Mistake(
+            _shifted_gain,
+            "your gain has zero frequency in the middle: leave out `fftshift`, and keep the order of `spectrum`",
+        ),
+        Mistake(
+            _no_parentheses,
+            "parentheses are missing: `S / S + N` is 1 + N; the sum belongs below the line, `S / (S + N)`",
+        ),
+        Mistake(
+            _all_or_nothing,
+            "your gain keeps a wave wholly or not at all: the best share lies in between, S / (S + nσ²)",
+        ),
+        Mistake(_constant, "your gain is one half everywhere: it should depend on the spectrum and on σ", trivial=True),
     ),
     properties=(
         Property(
             "between 0 and 1",
-            "A gain is a share: at least 0, at most 1.",
+            "A gain is a share, so it should lie between 0 and 1.",
             lambda spectrum, sigma: [(spectrum, sigma)],
             _between_0_and_1,
         ),
         Property(
             "one half at the crossing",
-            "Where signal and noise are equally strong, half is kept.",
+            "Where signal and noise are equally strong, half should be kept.",
             _half_at_crossing,
             _is_half,
         ),
-        Property("falls with noise", "The more noise, the smaller the gain.", _more_noise, _falls),
+        Property("falls with noise", "The more noise, the smaller the gain should be.", _more_noise, _falls),
     ),
     hints=(
         "The gain is the share of the signal in the power of the noisy image, at each frequency for itself.",
@@ -304,9 +377,10 @@ wiener_gain = Exercise(
 # --- 3. applying it -----------------------------------------------------------------------------------
 
 
-def _draw_filter(generator: torch.Generator) -> Arguments:
-    """A noisy image and a symmetric gain that keeps 90 % of the mean."""
-    noisy = _smooth_images(generator, 2) + 0.1 * torch.randn(2, 1, *SHAPE, generator=generator)
+def _draw_filter(generator: torch.Generator, index: int) -> Arguments:
+    """Noisy images, some darker than 0 and brighter than 1, and a symmetric gain that keeps 90 % of the mean."""
+    count = (2, 1, 3)[index]
+    noisy = 2 * (_smooth_images(generator, count) - 0.35) + 0.4 * torch.randn(count, 1, *SHAPE, generator=generator)
     width = float(torch.rand((), generator=generator) + 0.6)
     return noisy, 0.9 * physics.gaussian_gain(SHAPE, width).float()
 
@@ -321,7 +395,7 @@ def _real_forgotten(noisy, gain):
 
 
 def _absolute_value(noisy, gain):
-    return torch.fft.ifft2(gain * torch.fft.fft2(noisy - noisy.mean())).abs()
+    return torch.fft.ifft2(gain * torch.fft.fft2(noisy)).abs()
 
 
 def _gain_shifted(noisy, gain):
@@ -360,19 +434,42 @@ def _without_gain(noisy, gain):
     return torch.fft.ifft2(torch.fft.fft2(noisy)).real
 
 
+def _clipped(noisy, gain):
+    return torch.fft.ifft2(gain * torch.fft.fft2(noisy)).real.clamp(0, 1)
+
+
+def _not_shifted_back(noisy, gain):
+    shifted = torch.fft.fftshift(torch.fft.fft2(noisy), dim=(-2, -1))
+    return torch.fft.ifft2(torch.fft.fftshift(gain) * shifted).real
+
+
+def _same_padding(noisy, gain):
+    kernel = torch.fft.fftshift(torch.fft.ifft2(gain).real)
+    return torch.nn.functional.conv2d(noisy, kernel[None, None], padding="same")
+
+
+def _complement(noisy, gain):
+    return torch.fft.ifft2((1 - gain) * torch.fft.fft2(noisy)).real
+
+
+def _twice(noisy, gain):
+    return torch.fft.ifft2(gain**2 * torch.fft.fft2(noisy)).real
+
+
 def _gain_one(noisy, gain):
-    return [(noisy, torch.ones_like(gain))]
+    return [(noisy, torch.ones_like(gain)), (noisy, torch.zeros_like(gain))]
 
 
 def _unchanged(calls: list[Arguments], values: list[np.ndarray]) -> str | None:
     noisy = calls[0][0].numpy()
     if np.allclose(values[0], noisy, atol=1e-4):
-        return None
+        left = float(np.abs(values[1]).max())
+        return None if left < 1e-4 else f"a gain of 0 everywhere leaves a pixel of {left:.3g}"
     return f"a gain of 1 everywhere changed a pixel by {float(np.abs(values[0] - noisy).max()):.3g}"
 
 
 def _two_images(noisy, gain):
-    other = noisy.flip(-1).sqrt() if (noisy > 0).all() else noisy.flip(-1) - 0.3
+    other = noisy.flip(-1).square() - 0.3
     return [(noisy, gain), (other, gain), (2 * noisy - 3 * other, gain)]
 
 
@@ -420,8 +517,8 @@ apply_gain = Exercise(
         ),
         Mistake(
             _absolute_value,
-            "your images are magnitudes of a signal without its mean: `.abs()` folds values below zero over; "
-            "take `.real`",
+            "your images are magnitudes: `.abs()` turns values below zero, which noisy images have, into positive "
+            "ones; take `.real`",
         ),
         Mistake(
             _gain_shifted,
@@ -434,7 +531,8 @@ apply_gain = Exercise(
         ),
         Mistake(
             _image_times_gain,
-            "you multiply pixels by gains: the gain belongs to frequencies, so transform the image first",
+            "you multiply pixels by gains: the gain belongs to frequencies, so transform the image first (`fft2` "
+            "without `dim` takes height and width)",
         ),
         Mistake(_not_transformed_back, "you give the filtered transform: the inverse, `torch.fft.ifft2`, is missing"),
         Mistake(
@@ -451,15 +549,36 @@ apply_gain = Exercise(
             _gain_as_kernel,
             "you transform the gain too: it already is the filter at each frequency; multiply by it as it is",
         ),
-        Mistake(_without_gain, "your images equal the noisy ones: the gain is not used"),
+        Mistake(_without_gain, "your images equal the noisy ones: the gain is not used", trivial=True),
+        Mistake(
+            _clipped, "your images are clipped to [0, 1]: then the filter is no longer linear; leave out the clamp"
+        ),
+        Mistake(
+            _not_shifted_back,
+            "you shift gain and transform, and do not shift back: `ifft2` wants zero frequency at [0, 0]; leave "
+            "out both shifts",
+        ),
+        Mistake(
+            _same_padding,
+            '`padding="same"` fills up with zeros beyond the border: the theory is circular, and the image goes on '
+            "at its other side",
+        ),
+        Mistake(_complement, "you keep what should be dropped: multiply by the gain, not by 1 − gain"),
+        Mistake(_twice, "you apply the gain twice, once is enough: gain² where the gain belongs"),
     ),
     properties=(
-        Property("identity", "A gain of 1 at every frequency changes nothing.", _gain_one, _unchanged),
-        Property("linearity", "Filtering a sum is the sum of the filtered images.", _two_images, _linear),
-        Property("translation invariance", "Moving and filtering can be exchanged.", _rolled, _commutes),
+        Property(
+            "identity",
+            "A gain of 1 everywhere should change nothing, and a gain of 0 should leave nothing.",
+            _gain_one,
+            _unchanged,
+        ),
+        Property("linearity", "Filtering a sum should give the sum of the filtered images.", _two_images, _linear),
+        Property("translation invariance", "Moving and filtering should be exchangeable.", _rolled, _commutes),
     ),
     hints=(
-        "Three steps: to frequencies, multiply, back to pixels.",
+        "The gain belongs to frequencies and the image to pixels: which function leads from one to the other, and "
+        "which one back?",
         "`gain` has two dimensions and the transform of `noisy` four: `*` lines up the last ones by itself.",
         "`torch.fft.ifft2(gain * torch.fft.fft2(noisy))`, and of that the real part.",
     ),
@@ -469,7 +588,7 @@ apply_gain = Exercise(
 # --- 4. the error to expect ---------------------------------------------------------------------------
 
 
-def _draw_error(generator: torch.Generator) -> Arguments:
+def _draw_error(generator: torch.Generator, index: int) -> Arguments:
     gain = torch.rand(SHAPE, generator=generator) * 0.8 + 0.1
     return gain, *_draw_gain(generator)
 
@@ -519,6 +638,33 @@ def _not_summed(gain, spectrum, sigma):
     return ((1 - gain) ** 2 * spectrum + gain**2 * n * sigma**2) / n**2
 
 
+def _coherent(gain, spectrum, sigma):
+    n = spectrum.numel()
+    return ((1 - gain) * spectrum.sqrt() - gain * n**0.5 * sigma).square().sum() / n**2
+
+
+def _no_squares(gain, spectrum, sigma):
+    n = spectrum.numel()
+    return ((1 - gain) * spectrum + gain * n * sigma**2).sum() / n**2
+
+
+def _plain_sigma(gain, spectrum, sigma):
+    return classical.expected_mse(gain, spectrum, sigma**0.5)
+
+
+def _rows_as_n(gain, spectrum, sigma):
+    n = len(spectrum)
+    return ((1 - gain) ** 2 * spectrum + gain**2 * n * sigma**2).sum() / n**2
+
+
+def _root_of_it(gain, spectrum, sigma):
+    return classical.expected_mse(gain, spectrum, sigma).sqrt()
+
+
+def _as_psnr(gain, spectrum, sigma):
+    return -10 * torch.log10(classical.expected_mse(gain, spectrum, sigma))
+
+
 def _all_kept(gain, spectrum, sigma):
     return [(torch.ones_like(gain), spectrum, sigma)]
 
@@ -527,7 +673,7 @@ def _is_noise(calls: list[Arguments], values: list[np.ndarray]) -> str | None:
     sigma, value = calls[0][2], float(np.real(values[0]).sum())
     if math.isclose(value, sigma**2, rel_tol=1e-3):
         return None
-    return f"with gain 1 and σ = {sigma:.3f} the error is σ² = {sigma**2:.4g}, yours is {value:.4g}"
+    return f"σ = {sigma:.3f}: expected σ² = {sigma**2:.4g}, got {value:.4g}"
 
 
 def _all_dropped(gain, spectrum, sigma):
@@ -538,7 +684,7 @@ def _is_energy(calls: list[Arguments], values: list[np.ndarray]) -> str | None:
     energy, value = float(calls[0][1].sum()) / PIXELS**2, float(np.real(values[0]).sum())
     if math.isclose(value, energy, rel_tol=1e-3):
         return None
-    return f"with gain 0 the error is the image's mean square, {energy:.4g}, yours is {value:.4g}"
+    return f"the mean square is {energy:.4g}, and you get {value:.4g}"
 
 
 def _perturbed(gain, spectrum, sigma):
@@ -608,21 +754,49 @@ expected_mse = Exercise(
             "your two terms have each other's factor: the signal loses (1 − ŵ)², the noise passes with ŵ²",
         ),
         Mistake(_not_summed, "you give one error for each frequency: add them up"),
+        Mistake(
+            _coherent,
+            "you add amplitudes before squaring: image and noise are independent, so their mixed term is 0 in the "
+            "mean, and powers add, (1 − ŵ)²S + ŵ²nσ²",
+        ),
+        Mistake(
+            _no_squares,
+            "neither gain is squared: an amplitude multiplied by ŵ has ŵ² times the power, so (1 − ŵ)²S + ŵ²nσ²",
+        ),
+        Mistake(_plain_sigma, "your noise power is nσ where nσ² belongs: σ is not squared"),
+        Mistake(
+            _rows_as_n,
+            "your n is the number of rows (`len` of a matrix): the number of pixels is `spectrum.numel()`",
+        ),
+        Mistake(_root_of_it, "you give the root of the error: the mean *squared* error has no root"),
+        Mistake(_as_psnr, "you give decibels: give the mean squared error itself"),
     ),
     properties=(
-        Property("gain 1", "Who keeps everything keeps all the noise: the error is σ².", _all_kept, _is_noise),
         Property(
-            "gain 0", "Who keeps nothing loses the image: the error is its mean square.", _all_dropped, _is_energy
+            "gain 1",
+            "Who keeps everything keeps all the noise, so with gain 1 the error should be σ².",
+            _all_kept,
+            _is_noise,
         ),
         Property(
-            "least at the Wiener gain", "No gain has a smaller error than the Wiener gain.", _perturbed, _is_least
+            "gain 0",
+            "Who keeps nothing loses the image, so with gain 0 the error should be the image's mean square.",
+            _all_dropped,
+            _is_energy,
+        ),
+        Property(
+            "least at the Wiener gain",
+            "No gain should have a smaller error than the Wiener gain.",
+            _perturbed,
+            _is_least,
         ),
     ),
     hints=(
-        "At frequency k the estimate is ŵ(x̂ + ẑ). Subtract it from x̂, and sort by x̂ and ẑ.",
-        "The error at k is (1 − ŵ)x̂ − ŵẑ. x̂ and ẑ are independent, so powers add: (1 − ŵ)²S + ŵ²nσ².",
-        "Parseval: Σ over pixels = (1/n)·Σ over frequencies, and the mean over pixels divides by n once more: "
-        "`.sum() / n**2`.",
+        "The mean of |(1 − ŵ)x̂ − ŵẑ|²: multiply out. Which mean does the mixed term x̂·conj(ẑ) have, when x̂ and ẑ are "
+        "independent and ẑ has mean 0?",
+        "Powers add: (1 − ŵ)² times the power of x̂, which is S, plus ŵ² times the power of ẑ, which is nσ².",
+        "Parseval turns the sum over frequencies into one over pixels with 1/n, and the mean over pixels divides by n "
+        "once more: `.sum() / n**2`.",
     ),
 )
 
@@ -630,7 +804,7 @@ expected_mse = Exercise(
 # --- 5. linear MMSE as a matrix -----------------------------------------------------------------------
 
 
-def _draw_patches(generator: torch.Generator) -> Arguments:
+def _draw_patches(generator: torch.Generator, index: int) -> Arguments:
     """60 vectors of 6 pixels with a mean and a covariance that are not symmetric under any shift."""
     mixing = torch.randn(6, 6, generator=generator) * 0.1 + 0.15 * torch.eye(6)
     mean = torch.rand(6, generator=generator) * 0.6 + 0.2
@@ -653,73 +827,114 @@ def _unbiased_covariance(patches, sigma):
     return classical.linear_mmse(*_statistics(patches, correction=1), sigma)
 
 
+def _affine(W, mean):
+    return W, mean - W @ mean
+
+
+def _shrink(C, noise):
+    """C (C + noise)⁻¹"""
+    return C @ torch.linalg.inv(C + noise)
+
+
+def _variance(C, sigma):
+    return sigma**2 * torch.eye(len(C))
+
+
 def _mean_not_removed(patches, sigma):
     second = patches.T @ patches / len(patches)
-    W = second @ torch.linalg.inv(second + sigma**2 * torch.eye(patches.shape[1]))
-    return W, torch.zeros(patches.shape[1])
+    return _shrink(second, _variance(second, sigma)), torch.zeros(len(second))
 
 
 def _mean_not_removed_with_b(patches, sigma):
     W, _ = _mean_not_removed(patches, sigma)
-    mean = patches.mean(dim=0)
-    return W, mean - W @ mean
+    return _affine(W, patches.mean(dim=0))
 
 
-def _b_is_zero(patches, sigma):
-    W, _ = _by_statistics(patches, sigma)
-    return W, torch.zeros(patches.shape[1])
+def _b_is_zero(patches, sigma, correction=0):
+    _, C = _statistics(patches, correction)
+    return _shrink(C, _variance(C, sigma)), torch.zeros(len(C))
 
 
-def _b_is_mean(patches, sigma):
-    W, _ = _by_statistics(patches, sigma)
-    return W, patches.mean(dim=0)
+def _b_is_mean(patches, sigma, correction=0):
+    mean, C = _statistics(patches, correction)
+    return _shrink(C, _variance(C, sigma)), mean
 
 
-def _b_is_filtered_mean(patches, sigma):
-    W, _ = _by_statistics(patches, sigma)
-    return W, W @ patches.mean(dim=0)
+def _b_is_filtered_mean(patches, sigma, correction=0):
+    mean, C = _statistics(patches, correction)
+    W = _shrink(C, _variance(C, sigma))
+    return W, W @ mean
 
 
-def _sigma_for_variance(patches, sigma):
-    return classical.linear_mmse(*_statistics(patches), sigma**0.5)
+def _sigma_for_variance(patches, sigma, correction=0):
+    mean, C = _statistics(patches, correction)
+    return _affine(_shrink(C, sigma * torch.eye(len(C))), mean)
 
 
-def _inverse_only(patches, sigma):
-    mean, C = _statistics(patches)
-    W = torch.linalg.inv(C + sigma**2 * torch.eye(len(mean)))
-    return W, mean - W @ mean
+def _n_sigma_squared(patches, sigma, correction=0):
+    mean, C = _statistics(patches, correction)
+    return _affine(_shrink(C, len(C) * _variance(C, sigma)), mean)
 
 
-def _noise_forgotten(patches, sigma):
-    mean, C = _statistics(patches)
-    W = C @ torch.linalg.pinv(C)
-    return W, mean - W @ mean
+def _inverse_only(patches, sigma, correction=0):
+    mean, C = _statistics(patches, correction)
+    return _affine(torch.linalg.inv(C + _variance(C, sigma)), mean)
 
 
-def _noise_matrix(patches, sigma):
-    mean, C = _statistics(patches)
-    W = sigma**2 * torch.linalg.inv(C + sigma**2 * torch.eye(len(mean)))
-    return W, mean - W @ mean
+def _noise_forgotten(patches, sigma, correction=0):
+    mean, C = _statistics(patches, correction)
+    return _affine(C @ torch.linalg.pinv(C), mean)
+
+
+def _noise_matrix(patches, sigma, correction=0):
+    mean, C = _statistics(patches, correction)
+    return _affine(sigma**2 * torch.linalg.inv(C + _variance(C, sigma)), mean)
 
 
 def _scatter(patches, sigma):
-    mean = patches.mean(dim=0)
-    C = (patches - mean).T @ (patches - mean)
-    W = C @ torch.linalg.inv(C + sigma**2 * torch.eye(len(mean)))
-    return W, mean - W @ mean
-
-
-def _cov_of_columns(patches, sigma):
-    C = torch.cov(patches)  # its rows are the variables: the patches are taken for pixels
-    mean = patches.mean(dim=1)
-    W = C @ torch.linalg.inv(C + sigma**2 * torch.eye(len(C)))
-    return W, mean - W @ mean
-
-
-def _sigma_everywhere(patches, sigma):
     mean, C = _statistics(patches)
-    W = C @ torch.linalg.inv(C + sigma**2)
-    return W, mean - W @ mean
+    return _affine(_shrink(len(patches) * C, _variance(C, sigma)), mean)
+
+
+def _correlation(patches, sigma):
+    C = torch.corrcoef(patches.T)
+    return _affine(_shrink(C, _variance(C, sigma)), patches.mean(dim=0))
+
+
+def _entry_by_entry(patches, sigma, correction=0):
+    mean, C = _statistics(patches, correction)
+    return _affine(C * torch.linalg.inv(C + _variance(C, sigma)), mean)
+
+
+def _divided_by_entries(patches, sigma, correction=0):
+    mean, C = _statistics(patches, correction)
+    return _affine(C / (C + _variance(C, sigma)), mean)
+
+
+def _sigma_everywhere(patches, sigma, correction=0):
+    mean, C = _statistics(patches, correction)
+    return _affine(_shrink(C, sigma**2), mean)
+
+
+def _cov_of_patches(patches, sigma):
+    C = torch.cov(patches)  # its rows are the variables: the patches are taken for pixels
+    return _affine(_shrink(C, _variance(C, sigma)), patches.mean(dim=1))
+
+
+def _cov_of_patches_mean_of_pixels(patches, sigma):
+    C = torch.cov(patches)
+    return _affine(_shrink(C, _variance(C, sigma)), patches.mean(dim=0))  # stops: 60 × 60 times 6
+
+
+def _mean_of_each_patch(patches, sigma):
+    C = torch.cov(patches.T)
+    return _affine(_shrink(C, _variance(C, sigma)), patches.mean(dim=1))  # stops: 6 × 6 times 60
+
+
+def _order_swapped(patches, sigma, correction=0):
+    mean, C = _statistics(patches, correction)
+    W, b = _affine(_shrink(C, _variance(C, sigma)), mean)
+    return b, W
 
 
 def _keeps_mean(calls: list[Arguments], values: list[tuple[np.ndarray, np.ndarray]]) -> str | None:
@@ -727,7 +942,7 @@ def _keeps_mean(calls: list[Arguments], values: list[tuple[np.ndarray, np.ndarra
     mean = calls[0][0].mean(dim=0).numpy()
     if np.allclose(W @ mean + b, mean, atol=1e-3):
         return None
-    return f"the mean patch comes out changed by up to {float(np.abs(W @ mean + b - mean).max()):.3g}"
+    return f"it changes by up to {float(np.abs(W @ mean + b - mean).max()):.3g}"
 
 
 def _shrinks(calls: list[Arguments], values: list[tuple[np.ndarray, np.ndarray]]) -> str | None:
@@ -735,7 +950,7 @@ def _shrinks(calls: list[Arguments], values: list[tuple[np.ndarray, np.ndarray]]
     low, high = float(eigenvalues.real.min()), float(eigenvalues.real.max())
     if -1e-4 <= low and high <= 1 + 1e-4 and np.abs(eigenvalues.imag).max() < 1e-3:
         return None
-    return f"the eigenvalues of your W reach from {low:.3g} to {high:.3g}"
+    return f"they reach from {low:.3g} to {high:.3g}"
 
 
 def _rescaled(patches, sigma):
@@ -746,7 +961,13 @@ def _same_in_any_unit(calls: list[Arguments], values: list[tuple[np.ndarray, np.
     (W, b), (W255, b255) = values
     if np.allclose(W255, W, atol=2e-3) and np.allclose(b255, 255 * b, atol=0.3):
         return None
-    return f"with grey values and σ in 0…255 instead of 0…1 your W changes by up to {float(np.abs(W255 - W).max()):.3g}"
+    changes = float(np.abs(W255 - W).max()), float(np.abs(b255 / 255 - b).max())
+    return f"W changes by up to {changes[0]:.3g}, b by up to {changes[1]:.3g}"
+
+
+def _either(function, message):
+    """A mistake, recognised with both ways to divide in a covariance."""
+    return Mistake(function, message, also=(partial(function, correction=1),))
 
 
 linear_mmse = Exercise(
@@ -766,46 +987,82 @@ linear_mmse = Exercise(
     mistakes=(
         Mistake(
             _mean_not_removed,
-            "your C is the matrix of second moments E[x xᵀ]: the mean is not removed (and b is 0); with a mean "
-            "in the data the best map is affine",
+            "your C is the matrix of second moments E[x xᵀ]: the mean is not removed (and b is 0); with a mean in "
+            "the data the best map is affine",
         ),
         Mistake(
             _mean_not_removed_with_b,
             "your b is right in form, but your C still holds the mean: C = E[(x − μ)(x − μ)ᵀ]",
         ),
-        Mistake(_b_is_zero, "your W is right, but b is 0: the mean patch must come out as it is, W μ + b = μ"),
-        Mistake(_b_is_mean, "your W is right, but b is μ: W y already holds a part of the mean; b = μ − W μ"),
-        Mistake(_b_is_filtered_mean, "your W is right, but b is W μ: b is what W takes from the mean, b = μ − W μ"),
-        Mistake(_sigma_for_variance, "your W has σ where σ² belongs: the noise's covariance is σ²I"),
-        Mistake(_inverse_only, "your W is the inverse (C + σ²I)⁻¹ alone: the factor C before it is missing"),
-        Mistake(_noise_forgotten, "your W does nothing: the noise's σ²I is missing in the matrix that is inverted"),
-        Mistake(
+        _either(_b_is_zero, "your W is right, but b is 0: the mean patch must come out as it is, W μ + b = μ"),
+        _either(_b_is_mean, "your W is right, but b is μ: W y already holds a part of the mean; b = μ − W μ"),
+        _either(_b_is_filtered_mean, "your W is right, but b is W μ: b is what W takes from the mean, b = μ − W μ"),
+        _either(_sigma_for_variance, "your W has σ where σ² belongs: the noise's covariance is σ²I"),
+        _either(
+            _n_sigma_squared,
+            "your W has nσ²: that was the noise power of a Fourier coefficient; a pixel's noise has variance σ²",
+        ),
+        _either(_inverse_only, "your W is the inverse (C + σ²I)⁻¹ alone: the factor C before it is missing"),
+        _either(_noise_forgotten, "your W does nothing: the noise's σ²I is missing in the matrix that is inverted"),
+        _either(
             _noise_matrix,
             "your W is σ²(C + σ²I)⁻¹, which estimates the noise: the signal's share is C (C + σ²I)⁻¹",
         ),
+        Mistake(_scatter, "your C is a sum over the patches, not a mean: divide by the number of patches (rows)"),
         Mistake(
-            _scatter,
-            "your C is a sum over the patches, 60 times a covariance here: divide by the number of patches",
+            _correlation,
+            "your C holds correlations, each pixel scaled to variance 1: `torch.cov` keeps the variances",
         ),
-        Mistake(
-            _cov_of_columns,
-            "your W has one row for each patch: `torch.cov` takes rows for variables, so give it `patches.T`; "
-            "means go over dimension 0",
+        _either(_entry_by_entry, "you multiply C and the inverse entry by entry (`*`): matrices are multiplied by `@`"),
+        _either(
+            _divided_by_entries,
+            "you divide C entry by entry: (C + σ²I)⁻¹ is the matrix inverse, `torch.linalg.inv`",
         ),
-        Mistake(
+        _either(
             _sigma_everywhere,
             "you add σ² to every entry of C: independent noise adds it on the diagonal alone, σ² times `torch.eye`",
         ),
+        Mistake(
+            _cov_of_patches,
+            "your W has one row for each patch: `torch.cov` takes rows for variables, so give it `patches.T`; means "
+            "go over dimension 0",
+        ),
+        Mistake(
+            _cov_of_patches_mean_of_pixels,
+            "your C has one row for each patch, so it does not fit the mean: `torch.cov` takes rows for variables, "
+            "give it `patches.T`",
+        ),
+        Mistake(
+            _mean_of_each_patch,
+            "your mean is that of each patch, so it does not fit W: the mean over patches goes over dimension 0",
+        ),
+        _either(_order_swapped, "your numbers are right and in the wrong order: return W first, then b"),
     ),
     properties=(
-        Property("keeps the mean", "The mean patch comes out unchanged.", lambda p, s: [(p, s)], _keeps_mean),
-        Property("shrinks", "Every eigenvalue of W lies between 0 and 1.", lambda p, s: [(p, s)], _shrinks),
-        Property("any unit", "The unit of the grey values does not matter.", _rescaled, _same_in_any_unit),
+        Property(
+            "keeps the mean",
+            "The mean patch should come out unchanged, W μ + b = μ.",
+            lambda p, s: [(p, s)],
+            _keeps_mean,
+        ),
+        Property(
+            "shrinks",
+            "W should shrink and never amplify: all its eigenvalues should lie between 0 and 1.",
+            lambda p, s: [(p, s)],
+            _shrinks,
+        ),
+        Property(
+            "any unit",
+            "The unit of grey values should not matter: W should be the same in 0…1 and in 0…255.",
+            _rescaled,
+            _same_in_any_unit,
+        ),
     ),
     hints=(
-        "Two statistics are needed: the mean μ over patches (dimension 0), and the covariance C of pixels with pixels.",
-        "`centred = patches - mu` and `C = centred.T @ centred / len(patches)`: a (pixels, pixels) matrix.",
-        "W = C (C + σ²I)⁻¹ with `torch.linalg.inv` and `torch.eye`; b = μ − W μ.",
+        "Two statistics are needed: the mean μ over the patches (dimension 0, so one number for each pixel), and the "
+        "covariance C of pixels with pixels (pixels × pixels, not patches × patches).",
+        "`mu = patches.mean(dim=0)`, and either `C = torch.cov(patches.T)` or, by hand, `centred.T @ centred / count`.",
+        "W = C (C + σ²I)⁻¹ is `C @ torch.linalg.inv(C + sigma**2 * torch.eye(pixels))`; then b = μ − W μ.",
     ),
     also_right=(_unbiased_covariance,),
     tolerance=1e-3,
@@ -815,7 +1072,7 @@ linear_mmse = Exercise(
 # --- 6. which photographs to train on -----------------------------------------------------------------
 
 
-def _draw_candidates(generator: torch.Generator) -> Arguments:
+def _draw_candidates(generator: torch.Generator, index: int) -> Arguments:
     candidates = torch.stack([_spectrum(generator) * scale for scale in (0.05, 0.3, 1.0, 4.0)])
     truth = _spectrum(generator) * float(torch.rand((), generator=generator) + 0.3)
     return candidates, truth, float(torch.rand((), generator=generator) * 0.4 + 0.2)
@@ -856,6 +1113,15 @@ def _index_of_best(candidates, truth, sigma):
     return _by_risk(candidates, truth, sigma).argmin()
 
 
+def _all_in_one_go(candidates, truth, sigma):
+    gains = candidates / (candidates + candidates.numel() * sigma**2)
+    return torch.stack([classical.expected_mse(gain, truth, sigma) for gain in gains])
+
+
+def _least_alone(candidates, truth, sigma):
+    return _by_risk(candidates, truth, sigma).min()
+
+
 def _reversed(candidates, truth, sigma):
     return [(candidates, truth, sigma), (candidates.flip(0), truth, sigma)]
 
@@ -875,8 +1141,8 @@ def _truth_wins(calls: list[Arguments], values: list[np.ndarray]) -> str | None:
     if int(np.argmin(values[0])) == len(values[0]) - 1 and len(values[0]) == len(calls[0][0]):
         return None
     return (
-        f"with the true spectrum as the last of {len(calls[0][0])} candidates, your least risk is that of "
-        f"candidate {int(np.argmin(values[0])) + 1}"
+        f"the true spectrum is the last of {len(calls[0][0])} candidates, and your least risk is at position "
+        f"{int(np.argmin(values[0])) + 1}, counted from 1"
     )
 
 
@@ -894,7 +1160,7 @@ spectrum_risks = Exercise(
     returns="a real tensor of shape (count,): each candidate's mean squared error",
     draw=_draw_candidates,
     reference=_by_risk,
-    answers=("course_lib.classical.expected_mse", "course_lib.classical.wiener_gain"),
+    answers=(),  # no library function is the answer, and the parts are the student's own
     mistakes=(
         Mistake(
             _judges_itself,
@@ -919,12 +1185,18 @@ spectrum_risks = Exercise(
             "your risks are in decibels, where more is better: give mean squared errors",
         ),
         Mistake(_index_of_best, "you give the best candidate's index: give the risk of each candidate"),
+        Mistake(_least_alone, "you give the least risk alone: give the risk of each candidate, in their order"),
+        Mistake(
+            _all_in_one_go,
+            "your `wiener_gain` gets all candidates at once, so its number of pixels n is too large: call it for each "
+            "candidate",
+        ),
     ),
     properties=(
-        Property("order", "The risks come in the order of the candidates.", _reversed, _order_follows),
+        Property("order", "The risks should come in the order of the candidates.", _reversed, _order_follows),
         Property(
             "the truth wins",
-            "No candidate has a smaller risk than the true spectrum itself.",
+            "No candidate should have a smaller risk than the true spectrum itself.",
             _truth_among,
             _truth_wins,
         ),
@@ -932,7 +1204,7 @@ spectrum_risks = Exercise(
     hints=(
         "Two spectra play two roles: one makes the gain, the other says what images come.",
         "For one candidate: `expected_mse(wiener_gain(candidate, sigma), truth, sigma)`, with your own two functions.",
-        "`torch.stack([... for candidate in candidates])` gives a tensor of shape (count,).",
+        "`torch.tensor([float(...) for candidate in candidates])` makes a tensor of shape (count,) of the numbers.",
     ),
 )
 
@@ -940,7 +1212,7 @@ spectrum_risks = Exercise(
 # --- 7. what a mismatch costs -------------------------------------------------------------------------
 
 
-def _draw_mismatch(generator: torch.Generator) -> Arguments:
+def _draw_mismatch(generator: torch.Generator, index: int) -> Arguments:
     assumed, sigma = (float(torch.rand((), generator=generator) * 0.3 + low) for low in (0.4, 0.1))
     return _spectrum(generator) * 0.3, assumed, _spectrum(generator), sigma
 
@@ -985,6 +1257,49 @@ def _against_own_best(spectrum, assumed_sigma, truth, sigma):
     return 10 * torch.log10(mismatched / own)
 
 
+def _error(assumed, assumed_sigma, truth, sigma):
+    return classical.expected_mse(classical.wiener_gain(assumed, assumed_sigma), truth, sigma)
+
+
+def _decibels(error, least):
+    return 10 * torch.log10(error / least)
+
+
+def _logarithm_alone(spectrum, assumed_sigma, truth, sigma):
+    return _cost(spectrum, assumed_sigma, truth, sigma) / 10
+
+
+def _assumed_sigma_ignored(spectrum, assumed_sigma, truth, sigma):
+    return _cost(spectrum, sigma, truth, sigma)
+
+
+def _assumed_spectrum_ignored(spectrum, assumed_sigma, truth, sigma):
+    return _cost(truth, assumed_sigma, truth, sigma)
+
+
+def _roles_of_spectra_swapped(spectrum, assumed_sigma, truth, sigma):
+    return _cost(truth, sigma, spectrum, assumed_sigma)
+
+
+def _as_the_filter_believes(spectrum, assumed_sigma, truth, sigma):
+    own = _error(spectrum, assumed_sigma, spectrum, assumed_sigma)
+    return _decibels(own, _error(truth, sigma, truth, sigma))
+
+
+def _least_at_assumed_sigma(spectrum, assumed_sigma, truth, sigma):
+    least = _error(truth, assumed_sigma, truth, sigma)
+    return _decibels(_error(spectrum, assumed_sigma, truth, sigma), least)
+
+
+def _least_with_assumed_spectrum(spectrum, assumed_sigma, truth, sigma):
+    least = _error(spectrum, sigma, truth, sigma)
+    return _decibels(_error(spectrum, assumed_sigma, truth, sigma), least)
+
+
+def _against_the_noise(spectrum, assumed_sigma, truth, sigma):
+    return 10 * torch.log10(_error(spectrum, assumed_sigma, truth, sigma) / sigma**2)
+
+
 def _matched(spectrum, assumed_sigma, truth, sigma):
     return [(truth, sigma, truth, sigma)]
 
@@ -1004,7 +1319,7 @@ def _never_negative(calls: list[Arguments], values: list[np.ndarray]) -> str | N
     costs = [float(np.real(v).sum()) for v in values]
     if min(costs) >= -1e-4:
         return None
-    return f"a wrong assumption seems to gain: {min(costs):.3g} dB"
+    return f"a wrong one seems to be {-min(costs):.3g} dB better"
 
 
 mismatch_cost = Exercise(
@@ -1022,7 +1337,7 @@ mismatch_cost = Exercise(
     returns="one number: the loss in dB, at least 0",
     draw=_draw_mismatch,
     reference=_cost,
-    answers=("course_lib.classical.expected_mse", "course_lib.classical.wiener_gain"),
+    answers=(),  # no library function is the answer, and the parts are the student's own
     mistakes=(
         Mistake(
             _upside_down,
@@ -1044,15 +1359,50 @@ mismatch_cost = Exercise(
             "you compare with the error that the filter expects of itself: compare with the least error that is "
             "possible for the true spectrum and noise",
         ),
+        Mistake(_logarithm_alone, "you give the logarithm alone: a decibel is a tenth of it, so 10·log₁₀"),
+        Mistake(
+            _assumed_sigma_ignored,
+            "your mismatched filter knows the true σ: its gain comes from `spectrum` and `assumed_sigma`",
+        ),
+        Mistake(
+            _assumed_spectrum_ignored,
+            "your mismatched filter knows the true spectrum: its gain comes from `spectrum` and `assumed_sigma`",
+        ),
+        Mistake(
+            _roles_of_spectra_swapped,
+            "your roles are swapped: `spectrum` and `assumed_sigma` make the gain, `truth` and `sigma` are the data",
+        ),
+        Mistake(
+            _as_the_filter_believes,
+            "above the line stands the error that the filter believes in: judge its gain on `truth` and `sigma`",
+        ),
+        Mistake(
+            _least_at_assumed_sigma,
+            "below the line stands a gain made with `assumed_sigma`: the least error has the gain of `truth` and "
+            "`sigma`",
+        ),
+        Mistake(
+            _least_with_assumed_spectrum,
+            "below the line stands a gain made from `spectrum`: the least error has the gain of `truth` and `sigma`",
+        ),
+        Mistake(
+            _against_the_noise,
+            "you compare with the noise, σ²: compare with the least error that a filter can reach",
+        ),
     ),
     properties=(
-        Property("no mismatch", "Right assumptions cost nothing: 0 dB.", _matched, _costs_nothing),
-        Property("never a gain", "A wrong assumption never helps.", _several, _never_negative),
+        Property("no mismatch", "Right assumptions should cost nothing, 0 dB.", _matched, _costs_nothing),
+        Property(
+            "never a gain",
+            "No assumption should do better than the true spectrum together with the true σ.",
+            _several,
+            _never_negative,
+        ),
     ),
     hints=(
         "Two errors: one with the gain from what is assumed, one with the gain from the truth.",
         "Both errors are taken over `truth` and `sigma`, for that is what the data are.",
-        "10·log₁₀(mismatched / least), with `expected_mse` and `wiener_gain` for both.",
+        "`10 * math.log10(mismatched / least)`, where both are `expected_mse(wiener_gain(...), truth, sigma)`.",
     ),
 )
 

@@ -38,7 +38,7 @@ def make_exercise() -> Exercise:
         value_points=2,
         takes={"x": "float32 (samples,)"},
         returns="one number",
-        draw=lambda generator: (torch.randn(7, generator=generator),),
+        draw=lambda generator, index: (torch.randn(7, generator=generator),),
         reference=_mean_square,
         answers=("course_lib.metrics.mse",),
         mistakes=(
@@ -49,7 +49,7 @@ def make_exercise() -> Exercise:
         properties=(
             Property(
                 "scaling",
-                "Twice the signal has four times the mean square.",
+                "Twice the signal should have four times the mean square.",
                 lambda x: [(x,), (2 * x,)],
                 lambda calls, values: (
                     None
@@ -102,15 +102,15 @@ def test_right_answers_in_any_form_pass(exercise, source):
         ("def mean_square(x):\n    return torch.sqrt((x**2).mean())", "yours is the root of it"),
         ("def mean_square(x):\n    y = x * 2\n    return y[1000]", "you read beyond the end"),
         ("def mean_square(x):\n    x.square().mean()", "expected one number, got None: is its `return` missing?"),
-        ("def mean_square(x):\n    return np.array([1.0, 2.0])", "got a NumPy array: stay with torch"),
+        ("def mean_square(x):\n    return np.array([1.0, 2.0])", "got a numpy array: stay with torch"),
         ("def mean_square(x):\n    return 'many'", "expected one number, got 'many'"),
-        ("def mean_square(x):\n    return (x.mean(), x.mean())", "got a tuple of tensor"),
-        ("def mean_square(x):\n    return x.square()", "here of shape (), got shape (7,)"),
+        ("def mean_square(x):\n    return (x.mean(), x.mean())", "got a tuple of tensors: `torch.stack` makes one"),
+        ("def mean_square(x):\n    return x.square()", "in this case has shape (), yours (7,)"),
         ("def mean_square(x):\n    return (x**2).mean() * float('nan')", "got 1 NaN or infinite of 1"),
-        ("def mean_square(x):\n    return (x + 0j).square().mean()", "real, got complex numbers"),
+        ("def mean_square(x):\n    return (x + 0j).square().mean()", "got complex numbers: take `.real`"),
         ("def mean_square(x):\n    return undefined_name", "NameError: name 'undefined_name' is not defined"),
-        ("def mean_square(x):\n    return x.abs().mean()", "Here: it became 2.00 times as large"),
-        ("def mean_square(x):\n    return (x**2).mean() * 1.5", "the values differ most: expected"),
+        ("def mean_square(x):\n    return x.abs().mean()", "Here it became 2.00 times as large"),
+        ("def mean_square(x):\n    return (x**2).mean() * 1.5", "the values differ: expected"),
         ("def mean_square():\n    return 1", "takes 0 positional arguments but 1 was given"),
         ("def mean_square(x):\n    x *= x\n    return x.mean()", "changes its argument `x`"),
         ("def mean_square(x):\n    return other(x)", "name 'other' is not defined"),
@@ -161,7 +161,7 @@ def test_points_for_a_property_that_holds(exercise):
 
 def test_variables_of_the_notebook_are_pointed_at(exercise):
     result = exercise.check(student("def mean_square(x):\n    return signal.square().mean()", signal=torch.ones(9)))
-    assert "also reads `signal` from the notebook" in result.message
+    assert result.message.startswith("Your function reads `signal` from the notebook: use its own arguments. ")
 
 
 def test_calling_the_answer_does_not_count(exercise):
@@ -178,7 +178,8 @@ def test_calling_the_answer_does_not_count(exercise):
         metrics=metrics,
     )
     reference = student("def mean_square(x):\n    return ex.reference(x)", ex=exercise)
-    for function in (direct, by_room, inside, reference):
+    handed_on = student("def mean_square(x):\n    return ex.or_reference(None)(x)", ex=exercise)
+    for function in (direct, by_room, inside, reference, handed_on):
         result = exercise.check(function)
         assert result.status == "failed"
         assert "write out what it does" in result.message
