@@ -25,6 +25,11 @@
 # {{modules}}
 #
 # Seconds are for all cells of a notebook, measured on one thread. More modules follow.
+#
+# **Where it comes from.** The course grew from five decks of slides, which the notebooks cite by number: 000, C.
+# Fernandez-Granda, *Deep learning for signal processing and medical applications*; 001 to 003, three decks on deep learning
+# for image reconstruction, analysis and processing; 004, N. Ducros, *A short introduction to deep learning for image
+# reconstruction*. Each claim of a deck that the course repeats is measured again here.
 
 # %% [markdown]
 # ## Is this machine ready?
@@ -55,8 +60,7 @@ start_lab("01")
 # ## Are you ready? (10 minutes)
 #
 # The course assumes some Fourier transform, some least squares, Python and the first steps in torch. Eight questions
-# tell where you stand. Put a number in place of the three dots and run the cell. A wrong answer names where to read up;
-# five or more right ones are enough to begin.
+# tell where you stand. Put a number in place of the three dots and run the cell. A wrong answer names where to read up.
 
 # %%
 from course_lib.exercises import self_test
@@ -69,7 +73,8 @@ from course_lib.exercises import self_test
 self_test.power.check(...)
 
 # %% [markdown]
-# **2.** The signal 0, 1, 0, −1, 0, 1, 0, −1, … goes on in this way. What is its frequency in cycles per sample?
+# **2.** The signal 0, 1, 0, −1, 0, 1, 0, −1, … goes on in this way. What is its frequency in cycles per sample, as a
+# number from 0 to 0.5?
 
 # %%
 self_test.frequency.check(...)
@@ -87,7 +92,7 @@ self_test.variance.check(...)
 self_test.least_squares.check(...)
 
 # %% [markdown]
-# **5.** `torch.ones(3, 4, 1, 4) * torch.ones(5, 1)` has how many elements?
+# **5.** How many numbers does `torch.ones(3, 4, 1, 4) * torch.ones(5, 1)` hold?
 
 # %%
 self_test.broadcasting.check(...)
@@ -111,6 +116,12 @@ self_test.decibels.check(...)
 
 # %%
 self_test.convolution.check(...)
+
+# %% [markdown]
+# Where you stand:
+
+# %%
+self_test.score()
 
 # %% [markdown]
 # ## How to use a notebook

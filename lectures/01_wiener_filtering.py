@@ -20,8 +20,9 @@
 # - see why nobody learns a matrix of 10,000 × 10,000 numbers for this, although it would be the same thing,
 # - find out where the best linear filter fails, and how to tell.
 #
-# One convention: here, as in the deck, the Fourier transform is the plain sum (`torch.fft.fft2` without
-# `norm`). Later modules use the orthonormal one.
+# The course grew from five decks of slides, named on the start page; "deck 000" and "deck 004" below are two of them. One
+# convention: here, as in deck 000, the Fourier transform is the plain sum (`torch.fft.fft2` without `norm`). Later
+# modules use the orthonormal one.
 
 # %%
 import matplotlib.pyplot as plt
@@ -78,13 +79,13 @@ show_images(
 
 # %%
 spectrum = classical.power_spectrum(data.with_symmetries(training))
-n = spectrum.numel()  # number of pixels
 
 # %% [markdown]
-# The noise is the same at every frequency: each $\hat z_k$ adds up $n$ independent numbers of variance
-# $\sigma^2$, so its power is $n\sigma^2$. That is where the $n$ of this lecture comes from.
+# The noise is the same at every frequency: with $n$ pixels, each $\hat z_k$ adds up $n$ independent numbers of variance
+# $\sigma^2$, so its power is $n\sigma^2$.
 
 # %%
+n = spectrum.numel()
 frequency, power = classical.radial_profile(spectrum)
 crossing = float(frequency[power < n * sigma**2][0])
 
@@ -114,16 +115,18 @@ claim("exponent of the photographs' power law", -slope, at_least=2, at_most=3)
 # %% [markdown]
 # ## 3 · One wave alone (8 minutes)
 #
-# Filtering multiplies each $\hat y_k$ by a **gain** $\hat w_k$. By Parseval's relation the mean squared error of
-# the image is, up to a constant, the sum of the errors of all waves:
+# A filter convolves the image with weights $w$; write $w * y$, with the image continued periodically. In frequency this
+# multiplies each $\hat y_k$ by a **gain** $\hat w_k$. By Parseval's relation the squared error of the image is the sum of
+# the errors of all waves, divided by $n$:
 #
 # $$\mathbb E\,\|x - w * y\|^2 = \frac1n \sum_k \mathbb E\,|\hat x_k - \hat w_k \hat y_k|^2 ,$$
 #
 # so each wave may be treated alone. With $\hat y_k = \hat x_k + \hat z_k$ the difference is
-# $(1 - \hat w_k)\,\hat x_k - \hat w_k \hat z_k$. Image and noise are independent and the noise has mean 0, so
-# their powers add:
+# $(1 - \hat w_k)\,\hat x_k - \hat w_k \hat z_k$. Image and noise are independent and the noise has mean 0, so the mixed
+# term vanishes in the mean and the powers add. For one wave, without its index $k$ and with $N = n\sigma^2$ for the noise
+# power, the error of the gain $\hat w$ is
 #
-# $$r(w) = (1 - w)^2 S + w^2 N, \qquad N = n\sigma^2 .$$
+# $$r(\hat w) = (1 - \hat w)^2 S + \hat w^2 N .$$
 #
 # The first term is what the filter takes from the signal, the second what it lets through of the noise.
 #
@@ -140,7 +143,11 @@ for label, S in ratios.items():
     line = ax.plot(shares, risk / max(S, 1), label=label)[0]
     best = int(risk.argmin())
     ax.plot(shares[best], risk[best] / max(S, 1), "o", color=line.get_color())
-ax.set(xlabel="share w that is kept", ylabel="error (largest term = 1)", title="Each dot is the best share of one wave")
+ax.set(
+    xlabel="gain: the share that is kept",
+    ylabel="error (largest term = 1)",
+    title="Each dot is the best share of one wave",
+)
 ax.legend()
 show_figure(
     figure,
@@ -149,7 +156,7 @@ show_figure(
 )
 
 # %% [markdown]
-# By hand: the derivative $r'(w) = -2(1-w)S + 2wN$ is zero at
+# By hand: the derivative $r'(\hat w) = -2(1-\hat w)S + 2\hat wN$ is zero at
 #
 # $$\hat w = \frac{S}{S + N} = \frac{S}{S + n\sigma^2},$$
 #
@@ -239,8 +246,9 @@ show_images(
 # Above the pictures stands the peak signal-to-noise ratio, −10·log₁₀ of the mean squared error: 3 dB more is
 # half the error.
 #
-# With a library: SciPy convolves the noisy image with the weights in space, the image continued periodically.
-# Confirm that the difference is small:
+# With a library: SciPy convolves the noisy image with the weights in space. To continue the image periodically, half an
+# image is added at each side: 127 pixels before, 128 after, since the weights' centre is at index 128. Confirm that the
+# difference is small:
 
 # %%
 from scipy.signal import fftconvolve
@@ -485,8 +493,8 @@ ax.legend(loc="upper right")
 show_figure(
     figure,
     "Gain in decibels for seven test photographs: the Wiener filter and the common blur lie close "
-    "together, between 3 dB for grass and 9 dB for the clock; the blur tuned on each image is above both, "
-    "most of all for the clock.",
+    "together, between 3 dB for grass and 9 dB for the clock; the blur tuned on each image is far above both for "
+    "the clock, a little above for cat and grass, and level or just below for the others.",
 )
 
 # %%
@@ -509,7 +517,7 @@ claim(
 # The oracle has looked at each clean image and picked a width for it: for the smooth clock a far wider one. No
 # estimator that sees only $y$ and the population's spectrum is promised to match that. The lead over the common blur
 # is small, too: where photographs are concerned, a blur of the right width is nearly Wiener. What the theory adds is the
-# right width without a search, and a bound that no linear filter can beat.
+# right width without a search, and an error that no single filter can go below on the population.
 #
 # ## 11 · Where it breaks: an edge (5 minutes)
 #
@@ -542,13 +550,14 @@ middle.set_axis_off()
 show_figure(
     figure,
     "Close-ups of a disc's edge: the Wiener filter blurs it, and contours show its weights reaching "
-    "over the edge; the bilateral filter keeps it sharp. A profile shows the Wiener filter's slope is flatter "
-    "than the clean and the bilateral one.",
+    "over the edge; the bilateral filter leaves a ragged but sharper edge. A profile: the Wiener filter's slope is "
+    "flatter than the clean one, the bilateral filter's is steeper with rounder shoulders.",
 )
 
 # %% [markdown]
 # The **bilateral filter** (Tomasi and Manduchi 1998) gives weight only to pixels that are near *and* of similar value:
-# at each pixel another average, which stops at the edge.
+# at each pixel another average, which stops at most of the edge. The step stays steeper; in exchange its shoulders are
+# rounder.
 
 # %%
 distance = (radius - 70).abs()[None, None]
@@ -568,8 +577,8 @@ claim(
 
 # %% [markdown]
 # It pays for that where there is no edge to protect. On flat ground it takes noise for structure, so it is worse than the
-# plain blur of the same reach. And on texture, here images drawn from the photographs' own spectrum, nothing beats the
-# Wiener filter:
+# plain blur of the same reach. And on texture without edges, here Gaussian images drawn from the photographs' own spectrum,
+# no estimator at all beats the Wiener filter:
 
 # %%
 blurred_disc = classical.gaussian_blur(noisy_disc, 1.5)
@@ -610,14 +619,14 @@ show_images(
         "removed from the disc": noisy_disc - wiener_disc,
         "noise alone": noisy_disc - disc,
     },
-    alt="Three residuals: in the first the cat's eyes and whiskers can be made out, in the second the outline of the "
+    alt="Three residuals: in the first the outlines of the cat's eyes can be made out, in the second the outline of the "
     "disc; the third is noise without shape.",
     limits=(-0.3, 0.3),
 )
 
 # %% [markdown]
-# Photographs are full of edges, and a linear filter has one answer for all of them. Module 04 takes the next step: a
-# network that is linear near each image, but with another filter at every pixel.
+# Photographs are full of edges, and a linear filter has one answer for all of them. The next step, later in the course, is
+# a network that is linear near each image, but with another filter at every pixel.
 #
 # ## Recap
 #
@@ -631,5 +640,5 @@ show_images(
 # Kadkhodaie, Simoncelli and Fernandez-Granda, "Robust and interpretable blind image denoising via bias-free
 # convolutional neural networks" (2020), section 5.
 #
-# **Open question.** σ was told to the filter. How would you estimate it from a single noisy photograph, and what does the
-# picture in section 2 suggest?
+# **Open question.** σ was told to the filter. How would you estimate it from a single noisy photograph? Imagine the picture
+# of section 2 for its spectrum, signal and noise together: where would you look?

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from course_lib.exercises.report import box
 
@@ -22,9 +22,19 @@ class Question:
     mistakes: dict[float, str]
     read: str
     tolerance: float = 1e-3
+    _state: dict = field(default_factory=dict, compare=False, repr=False)
 
     def check(self, given: object = ...) -> Verdict:
-        """Judge a number; `...` and None are blanks."""
+        """Judge a number, and remember the verdict for the score; `...` and None are blanks."""
+        verdict = self._state["verdict"] = self._judge(given)
+        return verdict
+
+    @property
+    def passed(self) -> bool:
+        """Whether the last check was right."""
+        return "verdict" in self._state and self._state["verdict"].status == "passed"
+
+    def _judge(self, given: object) -> Verdict:
         if given is ... or given is None:
             return Verdict(self, "not attempted yet", "put your number in place of the three dots")
         try:
@@ -59,3 +69,20 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         return box(self.status, self.heading, [self.message])
+
+
+@dataclass(frozen=True)
+class Score:
+    """The questions of a self-test, and how many were answered rightly."""
+
+    questions: tuple[Question, ...]
+    enough: int = 5
+
+    def __repr__(self) -> str:
+        right = sum(q.passed for q in self.questions)
+        advice = (
+            "You are ready to begin."
+            if right >= self.enough
+            else f"{self.enough} are enough to begin; the wrong ones name where to read up."
+        )
+        return f"{right} of {len(self.questions)} right. {advice}"

@@ -1,6 +1,6 @@
 """The ten-minute self-test of the start page: what the course assumes."""
 
-from course_lib.exercises.question import Question
+from course_lib.exercises.question import Question, Score
 
 QUESTIONS = (
     Question(
@@ -8,8 +8,8 @@ QUESTIONS = (
         title="power of a constant",
         answer=64,
         mistakes={
-            8: "That is the coefficient itself; its power is the square.",
-            1: "That is the orthonormal transform's mean; the plain one sums.",
+            8: "The plain sum gives the coefficient 8; its power is the square of that.",
+            1: "That belongs to a transform that divides by the number of samples; the plain one sums.",
         },
         read="Downey, Think DSP, chapter 7, on the discrete Fourier transform",
     ),
@@ -92,3 +92,8 @@ QUESTIONS = (
 )
 
 (power, frequency, variance, least_squares, broadcasting, autograd, decibels, convolution) = QUESTIONS
+
+
+def score() -> Score:
+    """How many questions are answered rightly so far."""
+    return Score(QUESTIONS)

@@ -21,11 +21,13 @@
 # - say what a wrong spectrum or a wrong noise level costs, in decibels.
 #
 # **How the exercises work.** Each one has a cell with a function to fill in: replace the two lines under
-# `# YOUR CODE HERE`. The cell after it checks your function and says what is wrong, if anything. `lab.NAME.hint()`,
-# in a cell of your own, shows one hint after the other. If you are stuck, go on: the cells below then work with the
-# course's own function. You can come back at any time.
+# `# YOUR CODE HERE`, also the one that raises. The cell after it checks your function and says what is wrong, if anything.
+# For hints, run for example `lab.power_spectrum.hint()` in a cell of your own: each call shows one more. If you are stuck,
+# go on: the cells below then work with the course's own function. You can come back at any time.
 
 # %%
+import math
+
 import matplotlib.pyplot as plt
 import torch
 
@@ -36,14 +38,13 @@ from course_lib.exercises import wiener_filtering as lab
 # %% [markdown]
 # ## The material (3 minutes)
 #
-# Eight photographs to design the filter on, two others to try it on, all of 192 × 192 pixels. `n` is the number of
-# pixels, and `sigma` the standard deviation of the noise.
+# Eight photographs to design the filter on, each in eight mirrored and turned positions, and two others to try it on, all
+# of 192 × 192 pixels. `sigma` is the standard deviation of the noise.
 
 # %%
 training = data.with_symmetries(data.photographs(data.TRAINING_PHOTOGRAPHS, size=192))
 clean = data.photographs(["cat", "hopper"], size=192)
 
-n = 192 * 192
 sigma = 25 / 255
 generator = torch.Generator().manual_seed(11)
 noisy = physics.add_gaussian_noise(clean, sigma, generator)
@@ -106,7 +107,7 @@ show_images(
 # ## Exercise 2 · The Wiener gain (10 minutes, 5 points)
 #
 # At each frequency, keep the signal's share of the power. White noise of standard deviation σ has the same power at
-# every frequency of the plain transform. Which one? (Section 2 of the lecture.)
+# every frequency of the plain transform. Which one? (Sections 2 and 3 of the lecture.)
 
 
 # %% nbgrader={"grade": false, "grade_id": "wiener_gain", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -205,8 +206,8 @@ claim("gain in PSNR, mean of two photographs", after - before, at_least=4, unit=
 # ## Exercise 4 · The error to expect (15 minutes, 5 points)
 #
 # A good engineer knows the error before building the filter. After filtering, the error at frequency $k$ is
-# $(1 - \hat w_k)\,\hat x_k - \hat w_k \hat z_k$. Image and noise are independent. Which mean squared error **per
-# pixel** follows for *any* real gain, not only the best one?
+# $(1 - \hat w_k)\,\hat x_k - \hat w_k \hat z_k$. Image and noise are independent, and the noise has mean 0. Which mean
+# squared error **per pixel** follows for *any* real gain, not only the best one? Try it on paper before you look it up.
 #
 # Parseval's relation for the plain transform: $\sum_{\text{pixels}} |x|^2 = \frac1n \sum_k |\hat x_k|^2$.
 
@@ -292,7 +293,7 @@ linear_mmse = lab.linear_mmse.or_reference(linear_mmse)
 
 # %%
 patches = classical.extract_patches(data.photographs(size=192), 9, stride=3)
-W, b = linear_mmse(patches, sigma)
+W, b = (part.float() for part in linear_mmse(patches, sigma))
 
 figure, axes = plt.subplots(1, 4, figsize=(8, 2.4))
 for ax, (row, column) in zip(axes, [(1, 1), (4, 4), (3, 6), (7, 2)], strict=True):
@@ -340,7 +341,8 @@ def spectrum_risks(candidates, truth, sigma):
     returns: a real tensor of shape (count,)
     """
     ### BEGIN SOLUTION
-    return torch.stack([expected_mse(wiener_gain(candidate, sigma), truth, sigma) for candidate in candidates])
+    risks = [expected_mse(wiener_gain(candidate, sigma), truth, sigma) for candidate in candidates]
+    return torch.tensor([float(risk) for risk in risks])
     ### END SOLUTION
 
 
@@ -351,8 +353,8 @@ lab.spectrum_risks.check(spectrum_risks)
 spectrum_risks = lab.spectrum_risks.or_reference(spectrum_risks)
 
 # %% [markdown]
-# The brain images are five slices of an average anatomy of 152 people. **Predict:** which of the five collections below
-# is nearest in its effect, and which is farthest?
+# The brain images are five slices of an average anatomy of 152 people; `truth` is computed from just these five.
+# **Predict:** which of the five collections below is nearest in its effect, and which is farthest?
 
 # %%
 brain = data.brain_anatomy()["t1"]
@@ -377,7 +379,7 @@ show_images(
 candidates = torch.stack([power_spectrum(images) for images in collections.values()])
 truth = power_spectrum(brain)
 risks = spectrum_risks(candidates, truth, sigma)
-loss = 10 * torch.log10(risks / expected_mse(wiener_gain(truth, sigma), truth, sigma))
+loss = 10 * torch.log10(risks / float(expected_mse(wiener_gain(truth, sigma), truth, sigma)))
 
 figure, ax = plt.subplots(figsize=(6.5, 2.8))
 ax.barh(list(collections), loss, color=display.METHODS["wiener"].color)
@@ -391,8 +393,8 @@ show_figure(
 )
 
 # %%
-names = list(collections)
-print(f"least loss: {names[int(loss.argmin())]}; greatest: {names[int(loss.argmax())]}")
+for name, decibels in zip(collections, loss, strict=True):
+    print(f"{name:<22} ≈ {decibels:.2f} dB")
 claim("loss with eight photographs", float(loss[0]), at_most=1.5, unit="dB")
 claim("loss with the moon alone", float(loss[3]), at_least=2, unit="dB")
 
@@ -420,7 +422,7 @@ def mismatch_cost(spectrum, assumed_sigma, truth, sigma):
     ### BEGIN SOLUTION
     mismatched = expected_mse(wiener_gain(spectrum, assumed_sigma), truth, sigma)
     least = expected_mse(wiener_gain(truth, sigma), truth, sigma)
-    return 10 * torch.log10(mismatched / least)
+    return 10 * math.log10(mismatched / least)
     ### END SOLUTION
 
 
@@ -433,8 +435,25 @@ mismatch_cost = lab.mismatch_cost.or_reference(mismatch_cost)
 # %% [markdown]
 # ## Question 8 · Your mismatch study (15 minutes, 4 points, marked by a person)
 #
-# The brain images come with noise of σ = 25/255. The first curve below assumes the right spectrum and a wrong σ; the
-# second assumes the photographs' spectrum as well.
+# The brain images come with noise of σ = 25/255. First compare the spectra: where do the photographs promise more signal
+# than the brain slices hold?
+
+# %%
+figure, ax = plt.subplots(figsize=(6.5, 3.2))
+for label, S in {"brain slices": truth, "eight photographs": candidates[0]}.items():
+    ax.loglog(*classical.radial_profile(S), label=label)
+ax.axhline(truth.numel() * sigma**2, color=display.METHODS["noisy"].color, ls=":", label="noise")
+ax.set(xlabel="frequency (cycles per pixel)", ylabel="power", title="What the filter expects, and what it meets")
+ax.legend()
+show_figure(
+    figure,
+    "Log-log plot of two spectra and the flat noise power: the photographs have less power than the brain slices at low "
+    "frequencies and more at high ones, also where both fall below the noise.",
+)
+
+# %% [markdown]
+# Now the cost. The first curve assumes the right spectrum and a wrong σ; the second assumes the photographs' spectrum as
+# well.
 
 # %%
 factors = torch.logspace(-0.8, 0.8, 33)
@@ -459,10 +478,23 @@ show_figure(
     "is a valley with its floor of 0 at 1; the photographs' curve lies higher and has its floor at another place.",
 )
 
+# %% [markdown]
+# The same in numbers, with the error taken apart: the signal that is lost, and the noise that passes.
+
 # %%
-table = {f: float(mismatch_cost(truth, f * sigma, truth, sigma)) for f in (0.25, 0.5, 2.0, 4.0)}
-for factor, cost in table.items():
-    print(f"assumed σ = {factor:4.2f} × true σ: loss ≈ {cost:.2f} dB")
+for factor in (0.25, 0.5, 1.0, 2.0, 4.0):
+    cost = mismatch_cost(truth, factor * sigma, truth, sigma)
+    assumed_gain = wiener_gain(truth, factor * sigma)
+    lost = float(((1 - assumed_gain) ** 2 * truth).sum()) / truth.numel() ** 2
+    passed = float((assumed_gain**2).mean()) * sigma**2
+    print(
+        f"assumed σ = {factor:4.2f} × true σ: loss ≈ {cost:.2f} dB, signal lost ≈ {lost:.5f}, noise passed ≈ {passed:.5f}"
+    )
+
+lowest = min(range(len(factors)), key=lambda i: photographs[i])
+print(
+    f"with the photographs' spectrum the least loss, ≈ {photographs[lowest]:.2f} dB, is at ≈ {factors[lowest]:.2f} × the true σ"
+)
 
 # %%
 pair = {
@@ -489,9 +521,9 @@ show_images(
 # 1. On brain slices the eight photographs cost about 0.7 dB, textures and smooth scenes between 2.5 and 3 dB, the moon
 #    alone nearly 5 dB, other slices of the same anatomy 0.2 dB. A noise level wrong by a factor of two costs about 1 dB
 #    either way, by a factor of four 3 to 4 dB.
-# 2. Too small: grain remains, and the gain at high frequencies tends to 1, so up to all of the noise there comes back. Too large:
-#    fine structure is blurred, but the strong low frequencies keep a gain near 1, so the loss is bounded by the signal at
-#    high frequencies, which is little. Here too small costs slightly more at a factor of four.
+# 2. Too small: grain remains, since the gain at high frequencies tends to 1; at a quarter of σ nearly all of the error is noise
+#    that passed. Too large: fine structure is blurred; at four times σ nearly all of the error is signal that was lost. Too small
+#    costs slightly more here, because at high frequencies these smooth slices hold more noise than signal.
 # 3. Photographs have more power at high frequencies than the smooth average anatomy, so their filter keeps too much there.
 #    A larger assumed σ, about 1.4 times the true one, lowers the gain at high frequencies and halves the loss.
 # 4. The noise level, from the air around the head, since it costs most when it is wrong, and a spectrum from the scanner's own images.
@@ -506,5 +538,5 @@ lab.progress()
 
 # %% [markdown]
 # In this lab you built the best linear filter in four steps, found it again by regression, and measured what wrong
-# assumptions cost. Save the notebook before you hand it in. Module 04 takes the filter's weakness, one answer for all
-# pixels, as its starting point.
+# assumptions cost. Save the notebook before you hand it in. The filter's weakness, one answer for all pixels, is where the
+# module on blind denoising starts.
