@@ -132,16 +132,10 @@ def port_is_free(port):
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def lab(port=None, browser=True):
-    """Open JupyterLab on the start page; without news, update checks or a search of the package registry."""
-    if port is not None:
-        if not 1024 <= port <= 65535:
-            stop(f"expected a port from 1024 to 65535, got {port}")
-        if not port_is_free(port):
-            stop(f"port {port} is occupied: give a free one with --port, or none to have one found")
-    set_up("student")
+def lab_options(root, port, browser):
+    """How JupyterLab is started: it asks nobody for news, updates or extensions."""
     options = [
-        "--ServerApp.root_dir=" + str(ROOT),
+        "--ServerApp.root_dir=" + str(root),
         "--LabApp.news_url=",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
@@ -150,7 +144,20 @@ def lab(port=None, browser=True):
         options += [f"--port={port}", "--ServerApp.port_retries=0"]
     if not browser:
         options.append("--no-browser")
-    return run("jupyterlab", *options, "lectures/00_start_here.ipynb")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container; Jupyter wants to be told so
+        options.append("--allow-root")
+    return options
+
+
+def lab(port=None, browser=True):
+    """Open JupyterLab on the start page."""
+    if port is not None:
+        if not 1024 <= port <= 65535:
+            stop(f"expected a port from 1024 to 65535, got {port}")
+        if not port_is_free(port):
+            stop(f"port {port} is occupied: give a free one with --port, or none to have one found")
+    set_up("student")
+    return run("jupyterlab", *lab_options(ROOT, port, browser), "lectures/00_start_here.ipynb")
 
 
 def test(arguments):

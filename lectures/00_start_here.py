@@ -26,10 +26,11 @@
 #
 # Seconds are for all cells of a notebook, measured on one thread. More modules follow.
 #
-# **Where it comes from.** The course grew from five decks of slides, which the notebooks cite by number: 000, C.
-# Fernandez-Granda, *Deep learning for signal processing and medical applications*; 001 to 003, three decks on deep learning
-# for image reconstruction, analysis and processing; 004, N. Ducros, *A short introduction to deep learning for image
-# reconstruction*. Each claim of a deck that the course repeats is measured again here.
+# **Where it comes from.** The course grew from five decks of slides, which the notebooks cite by number. 000: C.
+# Fernandez-Granda, *Deep Learning for Signal Processing and Medical Applications*. 001: O. Colliot and M. Vakalopoulou,
+# *Deep learning for medical imaging*. 002: G. Ongie, *Deep Learning in Biomedical Imaging: Analysis and Reconstruction*.
+# 003: *Introduction to CNNs*, tutorial 12 of *Digital Image Processing (236860)*. 004: N. Ducros, *(A short intro to) Deep
+# learning for image reconstruction*. What the course repeats of their claims, it measures again.
 
 # %% [markdown]
 # ## Is this machine ready?

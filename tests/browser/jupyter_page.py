@@ -1,0 +1,60 @@
+"""A person's moves in JupyterLab: open a notebook, run it, find a cell, look at its outputs."""
+
+import time
+
+READY = "() => window.jupyterapp?.shell?.currentWidget?.content?.model?.cells?.length > 0"
+IDLE = "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
+CELLS = """() => {
+  const cells = [...window.jupyterapp.shell.currentWidget.content.model.cells];
+  return cells.map(c => ({
+    type: c.type,
+    count: c.type === 'code' ? c.executionCount : null,
+    source: c.sharedModel.getSource(),
+    outputs: c.type === 'code' ? c.outputs.toJSON() : [],
+  }));
+}"""
+SCROLL = """async (index) => {
+  const notebook = window.jupyterapp.shell.currentWidget.content;
+  notebook.activeCellIndex = index;
+  await notebook.scrollToItem(index, 'center');
+}"""
+
+
+def open_notebook(page, address: str, path: str) -> None:
+    """Open a notebook, as a link would, and wait until its kernel is idle."""
+    page.goto(f"{address}/lab/tree/{path}?reset")
+    page.wait_for_function(READY, timeout=60_000)
+    page.wait_for_function(IDLE, timeout=60_000)
+
+
+def run_all(page, timeout: float = 180) -> list[dict]:
+    """Menu Run → Run All Cells; wait to the end, and give the cells with their outputs."""
+    before = [cell["count"] for cell in page.evaluate(CELLS)]
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        cells = page.evaluate(CELLS)
+        code = [c for c in cells if c["type"] == "code" and c["source"].strip()]
+        failed = any(o["output_type"] == "error" for c in code for o in c["outputs"])
+        if (all(c["count"] for c in code) and page.evaluate(IDLE)) or failed:
+            return cells
+        time.sleep(0.2)
+    raise AssertionError(f"the notebook did not end in {timeout} s; counts before were {before}")
+
+
+def errors(cells: list[dict]) -> list[str]:
+    return [
+        f"cell {i}: {output['ename']}: {output['evalue'][:200]}"
+        for i, cell in enumerate(cells, 1)
+        for output in cell["outputs"]
+        if output["output_type"] == "error"
+    ]
+
+
+def show_cell(page, cells: list[dict], text: str) -> int:
+    """Scroll to the first code cell whose source holds `text`; give its index."""
+    index = next(i for i, c in enumerate(cells) if c["type"] == "code" and text in c["source"])
+    page.evaluate(SCROLL, index)
+    return index
