@@ -285,12 +285,10 @@ claim("simulated error over the closed form, difference", 100 * abs(simulated / 
 # %% [markdown]
 # The formula also says that nothing beats this gain. Change it at random, ten times, and measure on the same noise:
 
-
 # %%
 def measured_error(some_gain):
     """Mean squared error of any gain on the hundred images above."""
     return metrics.mse(physics.CircularConvolution(some_gain)(noisy_population), population).mean().item()
-
 
 changed = [gain.double() * (1 + 0.1 * torch.randn(gain.shape, generator=generator)) for _ in range(10)]
 claim(
@@ -422,7 +420,6 @@ left.set(title="weights in space", xlabel="pixels")
 picture = right.imshow(clean[0, 0], vmin=0, vmax=1)
 right.set_axis_off()
 
-
 def draw(level, photographs):
     y = clean + level / 255 * grain
     gain = classical.wiener_gain(spectra[photographs], level / 255)
@@ -435,7 +432,6 @@ def draw(level, photographs):
         f"The Wiener filter's weights, and the filtered cat at sigma = {level}/255, spectrum from {photographs}: "
         f"PSNR from ≈ {before:.1f} to ≈ {after:.1f} dB."
     )
-
 
 show_figure(play_figure, draw(25, "the eight photographs"), photographic=True)
 
@@ -456,12 +452,10 @@ player = play(
 # each group, so nobody chose the easy ones. As a rival take a Gaussian blur, its width chosen on the same eight
 # training photographs by the same measure, the mean squared error.
 
-
 # %%
 def error(gain, photograph):
     """The exact expected error on one photograph: its own |x̂|² is its spectrum."""
     return classical.expected_mse(gain, classical.power_spectrum(photograph[None]), sigma).item()
-
 
 blur_widths = np.arange(0.4, 3.0, 0.02)
 blurs = [physics.gaussian_gain((256, 256), width).float() for width in blur_widths]
@@ -471,11 +465,9 @@ blur = blurs[int(np.argmin(mean_errors))]
 # %%
 test = data.photographs(data.TEST_PHOTOGRAPHS)
 
-
 def improvement(gains):
     """Decibels gained over the noisy image, for one gain on each test photograph."""
     return np.array([10 * np.log10(sigma**2 / error(g, x)) for g, x in zip(gains, test, strict=True)])
-
 
 wiener_db = improvement([gain] * len(test))
 blur_db = improvement([blur] * len(test))
@@ -541,8 +533,8 @@ left.set_title("Wiener, and its reach")
 middle.imshow(bilateral_disc[0, 0][window], vmin=0, vmax=1)
 middle.set_title("bilateral")
 for name, estimate in {"clean": disc, "wiener": wiener_disc, "bilateral": bilateral_disc}.items():
-    rings = [estimate[0, 0][radius.round() == r].mean() for r in range(60, 81)]
-    right.plot(range(60, 81), rings, **display.method_style(name) | {"marker": ""})
+    rings = [estimate[0, 0][radius.round() == r].mean() for r in range(64, 77)]
+    right.plot(range(64, 77), rings, **display.method_style(name) | {"marker": ""})
 right.set(xlabel="distance from the disc's centre (pixels)", ylabel="mean grey value", title="profile across the edge")
 right.legend()
 left.set_axis_off()
@@ -551,22 +543,19 @@ show_figure(
     figure,
     "Close-ups of a disc's edge: the Wiener filter blurs it, and contours show its weights reaching "
     "over the edge; the bilateral filter leaves a ragged but sharper edge. A profile: the Wiener filter's slope is "
-    "flatter than the clean one, the bilateral filter's is steeper with rounder shoulders.",
+    "flatter than the clean one, the bilateral filter's lies between the two.",
 )
 
 # %% [markdown]
 # The **bilateral filter** (Tomasi and Manduchi 1998) gives weight only to pixels that are near *and* of similar value:
-# at each pixel another average, which stops at most of the edge. The step stays steeper; in exchange its shoulders are
-# rounder.
+# at each pixel another average, which stops at most of the edge. The step stays nearer to the clean one.
 
 # %%
 distance = (radius - 70).abs()[None, None]
 edge, flat = distance < 3, distance > 20
 
-
 def rms(estimate, where):
     return (estimate - disc)[where].square().mean().sqrt().item()
-
 
 claim(
     "error at the edge, Wiener over bilateral",

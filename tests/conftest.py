@@ -15,7 +15,8 @@ import torch
 from hypothesis import settings
 
 settings.register_profile("course", deadline=None, max_examples=30, derandomize=True)
-settings.load_profile("course")
+settings.register_profile("soak", deadline=None, max_examples=2000)
+settings.load_profile("soak" if os.environ.get("COURSE_SOAK") else "course")
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def header(source: Path) -> dict:
 
 def seconds(path: Path) -> float | None:
     """Measured seconds of a notebook on one thread, from docs/timings.json; None if never measured."""
-    if not TIMINGS.exists():
+    if not TIMINGS.exists() or not path.is_relative_to(ROOT):
         return None
     key = path.relative_to(ROOT).with_suffix(".ipynb").as_posix()
     return json.loads(TIMINGS.read_text(encoding="utf-8"))["seconds"].get(key)
@@ -92,16 +92,20 @@ def measured(path: Path) -> str:
 
 
 def modules_table(prefix: str) -> str:
-    """The table of modules in Markdown, from the notebooks' own headers; `prefix` leads to the repository."""
+    """The table of modules in Markdown, from the notebooks' own headers; `prefix` leads to the repository.
+
+    On the start page (with a prefix) a lab's link leads to where the reader gets a copy of it: labs/ stays as it is.
+    """
     rows = [
         "| module | lecture | lab | level | minutes: lecture, lab | measured: lecture, solved lab |",
         "|---|---|---|---|---|---|",
     ]
     for module in modules():
         lecture, lab = header(module.lecture), header(module.solution)
+        place = "#Your-own-copy-of-a-lab" if prefix else f"labs/{module.id}/{module.id}.ipynb"
         rows.append(
             f"| {module.number} | [{lecture['title']}]({prefix}lectures/{module.id}.ipynb) "
-            f"| [{lab['title']}]({prefix}labs/{module.id}/{module.id}.ipynb) | {lecture['level']} "
+            f"| [{lab['title']}]({place}) | {lecture['level']} "
             f"| {lecture['minutes']}, {lab['minutes']} "
             f"| {measured(module.lecture)}, {measured(module.solution)} |"
         )

@@ -159,7 +159,8 @@ def show_images(
     columns = min(columns, count)
     rows = -(-count // columns)
     height = max(p.shape[0] / p.shape[1] for p in pictures.values()) * (width - 0.08) + 0.3
-    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False)
+    with_bar = 1.2 * width if colorbar else width
+    figure, axes = plt.subplots(rows, columns, figsize=(with_bar * columns, height * rows), squeeze=False)
     low, high = limits if limits else (None, None)
     for ax, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
         shown = ax.imshow(picture, vmin=low, vmax=high)

@@ -28,6 +28,7 @@ class Player:
             if not getattr(control, "description", ""):
                 raise expect.InputError(f"expected a description for the control {name!r}, got none")
             control.style.description_width = "initial"
+            control.layout.width = "28em"
             control.observe(self.update, names="value")
         self.widget = ipywidgets.VBox([*controls.values(), self.picture])
         self.update()

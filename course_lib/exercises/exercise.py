@@ -183,7 +183,7 @@ class Exercise:
     def judge(self, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> Result:
         """Compare what came out with the reference, from the outcomes alone."""
         if any(outcome.blank for outcome in outcomes):
-            return Result(self, "not attempted yet", "its line `raise NotImplementedError()` is still there")
+            return Result(self, "not attempted yet", "the line `raise NotImplementedError()` is still there")
         cases = [i for i, call in enumerate(calls) if call.of is None]
         wanted = {i: run(self.reference, calls[i].arguments, quiet=True) for i in cases}
         value_right = self._right([calls[i] for i in cases], [outcomes[i] for i in cases])

@@ -63,7 +63,6 @@ show_images(
 #
 # Write `power_spectrum`: images in, one spectrum out. Keep zero frequency where the transform puts it, at `[0, 0]`.
 
-
 # %% nbgrader={"grade": false, "grade_id": "power_spectrum", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def power_spectrum(images):
     """Mean of |x̂|² over all images.
@@ -75,7 +74,6 @@ def power_spectrum(images):
     transforms = torch.fft.fft2(images)
     return transforms.abs().square().mean(dim=(0, 1))
     ### END SOLUTION
-
 
 # %% nbgrader={"grade": true, "grade_id": "check_power_spectrum", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 lab.power_spectrum.check(power_spectrum)
@@ -109,7 +107,6 @@ show_images(
 # At each frequency, keep the signal's share of the power. White noise of standard deviation σ has the same power at
 # every frequency of the plain transform. Which one? (Sections 2 and 3 of the lecture.)
 
-
 # %% nbgrader={"grade": false, "grade_id": "wiener_gain", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def wiener_gain(spectrum, sigma):
     """The share of each wave to keep.
@@ -122,7 +119,6 @@ def wiener_gain(spectrum, sigma):
     noise = spectrum.numel() * sigma**2
     return spectrum / (spectrum + noise)
     ### END SOLUTION
-
 
 # %% nbgrader={"grade": true, "grade_id": "check_wiener_gain", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 lab.wiener_gain.check(wiener_gain)
@@ -158,7 +154,6 @@ show_figure(
 # To frequencies, multiply, back to pixels. The theory is circular: beyond its border an image goes on at its other
 # side, which is what the Fourier transform assumes by itself.
 
-
 # %% nbgrader={"grade": false, "grade_id": "apply_gain", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def apply_gain(noisy, gain):
     """Filter images by a gain at each frequency.
@@ -171,7 +166,6 @@ def apply_gain(noisy, gain):
     filtered = gain * torch.fft.fft2(noisy)
     return torch.fft.ifft2(filtered).real
     ### END SOLUTION
-
 
 # %% nbgrader={"grade": true, "grade_id": "check_apply_gain", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 lab.apply_gain.check(apply_gain)
@@ -211,7 +205,6 @@ claim("gain in PSNR, mean of two photographs", after - before, at_least=4, unit=
 #
 # Parseval's relation for the plain transform: $\sum_{\text{pixels}} |x|^2 = \frac1n \sum_k |\hat x_k|^2$.
 
-
 # %% nbgrader={"grade": false, "grade_id": "expected_mse", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def expected_mse(gain, spectrum, sigma):
     """Mean squared error of a pixel after filtering.
@@ -227,7 +220,6 @@ def expected_mse(gain, spectrum, sigma):
     kept_noise = gain**2 * pixels * sigma**2
     return (lost_signal + kept_noise).sum() / pixels**2
     ### END SOLUTION
-
 
 # %% nbgrader={"grade": true, "grade_id": "check_expected_mse", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 lab.expected_mse.check(expected_mse)
@@ -264,7 +256,6 @@ claim("difference between prediction and measurement", 100 * abs(measured / pred
 #
 # Estimate both statistics from clean patches, one a row, and return `W` and `b`.
 
-
 # %% nbgrader={"grade": false, "grade_id": "linear_mmse", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def linear_mmse(patches, sigma):
     """The best affine map from noisy to clean patches.
@@ -280,7 +271,6 @@ def linear_mmse(patches, sigma):
     W = C @ torch.linalg.inv(C + sigma**2 * torch.eye(len(mu)))
     return W, mu - W @ mu
     ### END SOLUTION
-
 
 # %% nbgrader={"grade": true, "grade_id": "check_linear_mmse", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 lab.linear_mmse.check(linear_mmse)
@@ -330,7 +320,6 @@ claim("error of the 9 × 9 matrix over that of the filter", error_matrix / error
 # error *on brain images*? For each candidate spectrum: design the gain on it, then compute the error on the `truth`. Use
 # your functions of exercises 2 and 4.
 
-
 # %% nbgrader={"grade": false, "grade_id": "spectrum_risks", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def spectrum_risks(candidates, truth, sigma):
     """Mean squared error that each candidate's filter makes on images with another spectrum.
@@ -344,7 +333,6 @@ def spectrum_risks(candidates, truth, sigma):
     risks = [expected_mse(wiener_gain(candidate, sigma), truth, sigma) for candidate in candidates]
     return torch.tensor([float(risk) for risk in risks])
     ### END SOLUTION
-
 
 # %% nbgrader={"grade": true, "grade_id": "check_spectrum_risks", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 lab.spectrum_risks.check(spectrum_risks)
@@ -410,7 +398,6 @@ claim("loss with the moon alone", float(loss[3]), at_least=2, unit="dB")
 # `assumed_sigma`; the data *have* another, `truth` and `sigma`. The loss is the ratio of two errors in decibels: what the
 # mismatched filter makes over the least possible.
 
-
 # %% nbgrader={"grade": false, "grade_id": "mismatch_cost", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def mismatch_cost(spectrum, assumed_sigma, truth, sigma):
     """Loss in decibels of a filter with wrong assumptions.
@@ -424,7 +411,6 @@ def mismatch_cost(spectrum, assumed_sigma, truth, sigma):
     least = expected_mse(wiener_gain(truth, sigma), truth, sigma)
     return 10 * math.log10(mismatched / least)
     ### END SOLUTION
-
 
 # %% nbgrader={"grade": true, "grade_id": "check_mismatch_cost", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 lab.mismatch_cost.check(mismatch_cost)

@@ -58,6 +58,7 @@ def test_lecture_01_runs_to_the_end_and_its_slider_draws_again(page, jupyterlab)
     assert "rough: gravel, china" in picture.get_attribute("alt")
 
     assert page.problems == []
+    assert page.get_by_text("Jupyter news").count() == 0
     print(
         f"\nlecture 01 in Chromium: {seconds:.1f} s from open to done; "
         f"slider to new picture: median {statistics.median(delays):.0f} ms of {len(delays)} moves"
@@ -70,6 +71,7 @@ def test_start_page_runs_and_leads_to_the_lab(page, jupyterlab):
     assert errors(cells) == []
     shown = "".join(str(o.get("data", {}).get("text/html", "")) for c in cells for o in c["outputs"])
     assert "Everything that the course needs is here." in shown
+    assert page.get_by_text("Jupyter news").count() == 0
     assert page.problems == []
 
 
