@@ -118,6 +118,7 @@ def environment():
     """The environment's programs first on PATH, as after `activate`."""
     env = dict(os.environ, PATH=str(BIN) + os.pathsep + os.environ.get("PATH", ""), VIRTUAL_ENV=str(VENV))
     env.pop("PYTHONHOME", None)
+    env["PYTHONUTF8"] = "1"  # as everywhere but on Windows
     return env
 
 

@@ -89,6 +89,8 @@ def timings() -> None:
 
 def main() -> None:
     """Run the command; say what is wrong in one line, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="replace")  # a Windows console may know no ✓ and no σ
     try:
         status = app(standalone_mode=False)
     except expect.InputError as error:
