@@ -1,0 +1,73 @@
+"""The course's library as the sandbox sees it: without the answers, the references and the checks."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from pathlib import Path
+
+import course_lib
+from course_lib.exercises import LABS, Lab
+
+SOURCE = Path(course_lib.__file__).parent
+ABSENT = "AnswerIsAbsent"
+
+ABSENT_MODULE = '''
+class {absent}(Exception):
+    """The function is an exercise's answer, and absent while answers are graded."""
+'''
+STUB = """
+from course_lib.exercises.absent import {absent}
+
+
+class _Exercise:
+    def check(self, function): return None
+    def or_reference(self, function): return function
+    def hint(self, step=None): return None
+    def reference(self, *arguments): raise {absent}("the course's reference")
+
+
+{names}
+
+
+def progress(): return None
+"""
+
+
+def without_answers(lab: Lab, folder: Path) -> Path:
+    """Copy the library to `folder`, take a lab's answers out, and put a stub in place of its checks.
+
+    A function or class that is an answer keeps its name and raises when it is called, so that whatever imports
+    it still loads. The references and known mistakes are not in the copy at all.
+    """
+    target = folder / "course_lib"
+    shutil.copytree(SOURCE, target, ignore=shutil.ignore_patterns("__pycache__", "coursework", "exercises"))
+    exercises = target / "exercises"
+    exercises.mkdir()
+    (exercises / "__init__.py").write_text("", encoding="utf-8")
+    (exercises / "absent.py").write_text(ABSENT_MODULE.format(absent=ABSENT), encoding="utf-8")
+    shutil.copy(SOURCE / "exercises" / "calls.py", exercises / "calls.py")
+    names = "\n".join(f"{e.function} = _Exercise()" for e in lab.exercises)
+    (exercises / f"{LABS[lab.module]}.py").write_text(STUB.format(absent=ABSENT, names=names), encoding="utf-8")
+    answers = {name for exercise in lab.exercises for name in exercise.answers}
+    rooms = {name.split(".")[1] for name in answers}
+    plain = {name.rsplit(".", 1)[1] for name in answers}
+    for file in [file for room in rooms for file in (target / room).rglob("*.py")]:
+        text = file.read_text(encoding="utf-8")
+        changed = _emptied(text, plain)
+        if changed != text:
+            file.write_text(changed, encoding="utf-8")
+    return folder
+
+
+def _emptied(text: str, names: set[str]) -> str:
+    tree = ast.parse(text)
+    raising = f'from course_lib.exercises.absent import {ABSENT}\nraise {ABSENT}("this function is the answer itself")'
+    found = False
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name in names:
+            node.body, node.decorator_list, found = ast.parse(raising).body, [], True
+        elif isinstance(node, ast.ClassDef) and node.name in names:
+            new = ast.parse(f"def __new__(cls, *a, **k):\n    {raising.replace(chr(10), chr(10) + '    ')}").body
+            node.body, found = new, True
+    return ast.unparse(ast.fix_missing_locations(tree)) if found else text

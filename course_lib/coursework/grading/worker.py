@@ -1,0 +1,90 @@
+"""Inside the sandbox: run a submission's cells once, call its graded functions, send arrays out.
+
+This file is run by its path, beside a `course_lib` without answers. It prints one JSON object a line. All that
+it says comes from a program that the student's code may have changed, so whoever reads it believes nothing
+but arrays, and compares those outside.
+"""
+
+import base64
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+TASK = Path(sys.argv[1])
+
+
+def open_channel():
+    """Keep the real standard output for results; what cells print goes nowhere."""
+    channel = os.fdopen(os.dup(1), "wb", buffering=0)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    return channel
+
+
+CHANNEL = open_channel()
+
+
+def say(**words):
+    CHANNEL.write(json.dumps(words).encode() + b"\n")
+
+
+def packed(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def read_calls(task):
+    """exercise → list of argument tuples, as tensors and numbers."""
+    import torch
+
+    with np.load(TASK / "arrays.npz", allow_pickle=False) as arrays:
+        loaded = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+    return {
+        name: [tuple(loaded[a["array"]].clone() if isinstance(a, dict) else a for a in call) for call in calls]
+        for name, calls in task["calls"].items()
+    }
+
+
+def main():
+    task = json.loads((TASK / "task.json").read_text())
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from course_lib.exercises.calls import run
+
+    shell = InteractiveShell.instance()
+    shell.history_manager.enabled = False
+    for index, source in task["cells"]:
+        if index in task["left_out"]:
+            continue
+        say(cell=index)
+        result = shell.run_cell(source, store_history=False, silent=False)
+        error = result.error_before_exec or result.error_in_exec
+        say(cell_done=index, error=type(error).__name__ if error is not None else "")
+    say(cells="done")
+    for name, calls in read_calls(task).items():
+        if name in task["left_out"]:
+            continue
+        say(exercise=name)
+        function = shell.user_ns.get(name)
+        if not callable(function):
+            say(missing=name)
+            continue
+        for position, arguments in enumerate(calls):
+            outcome = run(function, arguments, quiet=True)
+            say(
+                outcome=name, call=position, kind=outcome.kind, error=outcome.error, error_type=outcome.error_type,
+                blank=outcome.blank, changed=list(outcome.changed),
+                arrays=None if outcome.arrays is None else [packed(a) for a in outcome.arrays],
+            )  # fmt: skip
+        say(exercise_done=name)
+    say(all="done")
+    os._exit(0)  # whatever the cells left running ends here
+
+
+main()
