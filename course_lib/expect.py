@@ -17,6 +17,26 @@ class InputError(ValueError):
     """An argument or a file that cannot be used; the message says what was expected and what came."""
 
 
+def one_line(text: str) -> str:
+    """Text for one line of a terminal: control characters, which a file's name may hold, are written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def count(name: str, value: object, *, least: int = 1) -> int:
+    """Return `value` if it is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"expected {name} as a whole number from {least}, got {describe(value)}")
+    return value
+
+
+def generator(value: object) -> None:
+    """Raise unless `value` is a torch.Generator: randomness always comes in as one."""
+    import torch
+
+    if not isinstance(value, torch.Generator):
+        raise InputError(f"expected a torch.Generator, got {describe(value)}")
+
+
 def describe(value: object) -> str:
     """Say in a few words what `value` is: type, dtype and shape for an array, the value for a number."""
     kind = f"{type(value).__module__.split('.')[0]}.{type(value).__name__}"
@@ -31,7 +51,7 @@ def describe(value: object) -> str:
 
 
 def tensor(name: str, value: object, *, dims: int | None = None, shape: str = "") -> torch.Tensor:
-    """Return `value` if it is a finite floating-point tensor with `dims` dimensions.
+    """Return `value` if it is a finite real or complex floating-point tensor with `dims` dimensions.
 
     `shape` names the dimensions for the message, for example "(batch, channel, height, width)".
 
@@ -81,8 +101,10 @@ def number(
     if most < math.inf:
         wanted += f" to {most:g}"
     try:
+        if isinstance(value, (str, bool)):
+            raise TypeError
         result = float(value)  # a 0-dimensional tensor is a number too
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise InputError(f"{wanted}, got {describe(value)}") from None
     if not (math.isfinite(result) and least <= result <= most and result > above):
         raise InputError(f"{wanted}, got {result:g}")

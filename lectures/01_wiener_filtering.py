@@ -3,7 +3,7 @@
 #   course:
 #     title: "Wiener filtering: the best linear denoiser"
 #     level: introductory
-#     minutes: 50
+#     minutes: 60
 #     needs: "the self-test of the start page: Fourier transform, least squares, torch basics"
 # ---
 

@@ -95,6 +95,27 @@ def test_an_environment_of_another_python_is_made_anew(make):
     assert make.PYTHON.exists()
 
 
+def test_a_moved_folder_is_set_up_anew(make, monkeypatch, tmp_path):
+    make.set_up("student")
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("pyproject.toml", "constraints.txt"):
+        (moved / name).write_bytes((make.ROOT / name).read_bytes())
+    monkeypatch.setattr(make, "ROOT", moved)
+    make.set_up("student")
+    assert len(make.asked) == 2
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(make, capsys):
+    make.VENV.mkdir()
+    (make.VENV / "thesis.txt").write_text("precious")
+    with pytest.raises(SystemExit) as stopped:
+        make.set_up("student")
+    assert stopped.value.code == 2
+    assert "move it away" in capsys.readouterr().err
+    assert (make.VENV / "thesis.txt").read_text() == "precious"
+
+
 def test_uv_is_asked_for_the_cpu_build_and_pip_steps_in_when_it_fails(make, monkeypatch):
     monkeypatch.delenv("UV_TORCH_BACKEND", raising=False)
     monkeypatch.setattr(make.shutil, "which", lambda name: "/usr/bin/uv")

@@ -39,7 +39,7 @@ def test_conda_users_get_the_same_dependencies():
     for extra in ("instructor", "dev"):
         wanted |= dict.fromkeys(r for r in project["optional-dependencies"][extra] if not r.startswith(project["name"]))
     conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
-    renamed = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
+    renamed = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib", "playwright-python": "playwright"}
     found = set()
     for entry in conda:
         name = _name(entry)

@@ -12,7 +12,6 @@ from course_lib.classical.borders import mirror_pad
 from course_lib.physics import CircularConvolution, gaussian_gain
 
 Images = Float[torch.Tensor, "batch channel height width"]
-ROWS = 256  # worked on at once: kornia holds all neighbours of all pixels in memory
 
 
 def gaussian_blur(images: Images, width: float) -> Images:
@@ -42,16 +41,13 @@ def bilateral(noisy: Images, sigma: float, *, space: float = 1.5, contrast: floa
 
     expect.images("noisy", noisy)
     sigma = expect.sigma(sigma)
+    expect.number("space", space, above=0)
+    expect.number("contrast", contrast, above=0)
     if sigma == 0:
         return noisy.clone()
     reach = math.ceil(3 * space)
     width = contrast * sigma * noisy.shape[1] ** 0.5
-    padded = mirror_pad(noisy, reach, reach)
-    strips = [
-        bilateral_blur(
-            padded[..., top : top + ROWS + 2 * reach, :], 2 * reach + 1, width, (space, space),
-            color_distance_type="l2",
-        )[..., reach:-reach, reach:-reach]
-        for top in range(0, noisy.shape[-2], ROWS)
-    ]  # fmt: skip
-    return torch.cat(strips, dim=-2)
+    blurred = bilateral_blur(
+        mirror_pad(noisy, reach, reach), 2 * reach + 1, width, (space, space), color_distance_type="l2"
+    )
+    return blurred[..., reach:-reach, reach:-reach]

@@ -14,6 +14,7 @@ def extract_patches(
     """All square patches of grey images, each written row after row as one vector of size² pixels."""
     expect.images("images", images)
     expect.image_size(size)
+    expect.count("the stride", stride)
     if images.shape[1] != 1 or min(images.shape[-2:]) < size:
         raise expect.InputError(f"expected grey images of at least {size}×{size} pixels, got {expect.describe(images)}")
     return torch.nn.functional.unfold(images, size, stride=stride).transpose(1, 2).reshape(-1, size * size)
@@ -39,6 +40,8 @@ def linear_mmse(
     expect.tensor("mean", mean, dims=1, shape="(pixels,)")
     expect.tensor("covariance", covariance, dims=2, shape="(pixels, pixels)")
     sigma = expect.number("the noise level sigma", sigma, above=0)
+    if mean.dtype != covariance.dtype:
+        raise expect.InputError(f"expected mean and covariance of one dtype, got {mean.dtype} and {covariance.dtype}")
     if tuple(covariance.shape) != (mean.numel(),) * 2:
         raise expect.InputError(f"expected a covariance of shape {(mean.numel(),) * 2}, got {tuple(covariance.shape)}")
     identity = torch.eye(mean.numel(), dtype=covariance.dtype)

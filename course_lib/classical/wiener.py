@@ -61,6 +61,7 @@ def expected_mse(gain: Spectrum, spectrum: Spectrum, sigma: float) -> Float[torc
         a 0-dimensional tensor, in squared units of the image.
     """
     sigma = _checked(spectrum, sigma)
+    expect.tensor("gain", gain, dims=2, shape="(height, width)")
     expect.same_shape("gain", gain, "spectrum", spectrum)
     pixels = spectrum.numel()
     lost_signal = (1 - gain).square() * spectrum
@@ -128,7 +129,7 @@ def wiener_denoise(
 
     Args:
         noisy: y, (batch, channel, height, width), of any size.
-        spectrum: S on a grid of its own, larger than 2·radius + 1.
+        spectrum: S on a grid of its own, of at least 2·radius + 1 pixels a side.
         sigma: noise level σ ≥ 0.
         radius: how far the filter reaches, in pixels.
     """
@@ -136,7 +137,9 @@ def wiener_denoise(
     kernel = gain_kernel(gain)
     row, column = kernel.shape[0] // 2, kernel.shape[1] // 2
     if min(kernel.shape) <= 2 * radius:
-        raise expect.InputError(f"expected a spectrum larger than {2 * radius + 1} pixels, got {tuple(kernel.shape)}")
+        raise expect.InputError(
+            f"expected a spectrum of at least {2 * radius + 1} pixels a side, got {tuple(kernel.shape)}"
+        )
     kernel = kernel[row - radius : row + radius + 1, column - radius : column + radius + 1]
     return filter_symmetric(noisy, kernel * (gain[0, 0] / kernel.sum()))
 
@@ -146,6 +149,7 @@ def filter_symmetric(
 ) -> Float[torch.Tensor, "batch channel height width"]:
     """Convolve with a kernel of odd sides, the image mirrored at its borders."""
     expect.images("images", images)
+    expect.tensor("kernel", kernel, dims=2, shape="(rows, columns)")
     rows, columns = kernel.shape[0] // 2, kernel.shape[1] // 2
     mirrored = mirror_pad(images, rows, columns)
     blur = CircularConvolution.from_kernel(kernel.to(images.dtype), tuple(mirrored.shape[-2:]))

@@ -104,6 +104,8 @@ def main() -> None:
         status = _say(str(error))
     except (KeyboardInterrupt, typer.Abort):
         status = _say("stopped", 130)
+    except (OSError, UnicodeError) as error:
+        status = _say(f"expected files that can be read and written, got: {error}")
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
@@ -113,7 +115,7 @@ def main() -> None:
 
 
 def _say(message: str, status: int = 2) -> int:
-    print(f"course: {message}", file=sys.stderr)
+    print("\n".join(expect.one_line(f"course: {line}") for line in message.split("\n")), file=sys.stderr)
     return status
 
 

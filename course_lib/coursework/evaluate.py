@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -12,13 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from course_lib import expect
-from course_lib.coursework.files import write_whole
+from course_lib.coursework.files import check_writable, write_whole
 from course_lib.coursework.modules import find_module
 
 if TYPE_CHECKING:
     import torch
 
     Denoiser = Callable[[torch.Tensor, float], torch.Tensor]
+
+
+LEAST_SIGMA, MOST_SIGMA = 1e-4, 10.0  # in units of the range from black to white
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".ppm", ".pnm")
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,14 @@ def evaluate_module(module: str, data: Path, out: Path, *, sigmas: list[str], se
         raise expect.InputError(f"expected a module among {', '.join(EVALUATIONS)}, got {name!r}")
     levels = {text: noise_level(text) for text in sigmas}
     out = Path(out)
-    if out.is_dir() or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
-        raise expect.InputError(f"expected --out as a file in a folder that can be written to, got {out}")
+    if out.is_dir() or not out.parent.is_dir() or out.suffix.lower() in IMAGE_SUFFIXES:
+        raise expect.InputError(f"expected --out as a JSON file in an existing folder, got {out}")
+    check_writable(out)
+    if not 0 <= seed < 2**31:
+        raise expect.InputError(f"expected --seed from 0 to {2**31 - 1}, got {seed}")
     rows = EVALUATIONS[name](Path(data), levels, seed)
     print(table(rows))
-    record = {"module": name, "data": str(data), "rows": [asdict(row) for row in rows]}
+    record = {"module": name, "data": expect.one_line(str(data)), "rows": [asdict(row) for row in rows]}
     write_whole(out, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     return rows
 
@@ -60,15 +66,15 @@ def noise_level(text: str) -> float:
     """σ from "25/255" or "0.1".
 
     Raises:
-        InputError: no number, or one that is not above 0.
+        InputError: no number, or one outside [1e-4, 10].
     """
-    wanted = "expected a noise level above 0, such as 25/255 or 0.1"
+    wanted = f"expected a noise level from {LEAST_SIGMA:g} to {MOST_SIGMA:g}, such as 25/255 or 0.1"
     try:
         numerator, _, denominator = text.partition("/")
         value = float(numerator) / (float(denominator) if denominator else 1.0)
     except (ValueError, ZeroDivisionError):
         raise expect.InputError(f"{wanted}, got {text!r}") from None
-    if not (math.isfinite(value) and value > 0) or text.endswith("/"):
+    if not (math.isfinite(value) and LEAST_SIGMA <= value <= MOST_SIGMA) or text.endswith("/"):
         raise expect.InputError(f"{wanted}, got {text!r}")
     return value
 
@@ -114,7 +120,7 @@ def usable_images(folder: Path) -> Iterator[tuple[int, torch.Tensor]]:
                     f"expected an image of at least {SSIM_WINDOW}×{SSIM_WINDOW} pixels, got {path} with {size}"
                 )
         except expect.InputError as error:
-            tqdm.write(f"course: skipped: {error}", file=sys.stderr)
+            tqdm.write(expect.one_line(f"course: skipped: {error}"), file=sys.stderr)
             continue
         used += 1
         yield index, image

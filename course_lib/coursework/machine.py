@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 NEEDED_MEMORY_GB = 4.0
+MEND = "delete the folder .venv and run `make lab`"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,16 @@ class MachineReport:
 def machine_check() -> MachineReport:
     """Look at Python, PyTorch, threads, GPU, memory, the course's data files, and the need for a network."""
     checks = (_python, _torch, _threads, _gpu, _memory, _data_files, _offline)
-    return MachineReport([check() for check in checks])
+    return MachineReport([_looked(check) for check in checks])
+
+
+def _looked(check: Callable[[], Finding]) -> Finding:
+    """One finding; a check that fails is itself a finding."""
+    try:
+        return check()
+    except Exception as error:
+        what = check.__name__.strip("_").replace("_", " ").capitalize()
+        return Finding(False, what, f"could not be looked at ({type(error).__name__}): {MEND}")
 
 
 def _python() -> Finding:
@@ -65,8 +76,8 @@ def _python() -> Finding:
 def _torch() -> Finding:
     try:
         import torch
-    except ImportError as error:
-        return Finding(False, "PyTorch", f"cannot be imported ({error}): run `make lab` again")
+    except (ImportError, OSError) as error:
+        return Finding(False, "PyTorch", f"cannot be imported ({error}): {MEND}")
     return Finding(True, "PyTorch", f"{torch.__version__}")
 
 
@@ -107,7 +118,7 @@ def _data_files() -> Finding:
     if missing or count < 3:
         what = [f"photographs {', '.join(missing)}"] if missing else []
         what += ["brain anatomy"] if count < 3 else []
-        return Finding(False, "Data files", f"missing: {'; '.join(what)}: delete the folder .venv and run `make lab`")
+        return Finding(False, "Data files", f"missing: {'; '.join(what)}: {MEND}")
     return Finding(True, "Data files", f"{len(PHOTOGRAPHS)} photographs and the brain anatomy are installed")
 
 

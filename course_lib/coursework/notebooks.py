@@ -107,7 +107,7 @@ def execute(notebook: NotebookNode, folder: Path, *, threads: int | None = None)
     """
     from nbclient import NotebookClient
 
-    env = {**os.environ, "COURSE_BUILD": "1"}
+    env = dict(os.environ)
     if threads:
         env |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     client = NotebookClient(

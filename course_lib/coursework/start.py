@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,61 +49,87 @@ def start_lab(module: str, *, update: bool = False) -> Started:
         return Started(target, "is your copy")
     if not update:
         return Started(target, "is already there and stays as it is")
-    old_text = target.read_text(encoding="utf-8")
-    merged = _text(merge(_read(target), lab))
-    if merged == old_text:
+    mine = _read(target)
+    merged = _text(merge(mine, lab))
+    if merged == _text(mine):
         return Started(target, "is up to date")
     backup = _free_name(target)
-    write_whole(backup, old_text)
+    write_whole(backup, target.read_text(encoding="utf-8"))
     write_whole(target, merged)
     return Started(target, f"is up to date, with your answers; the old one is {backup.name}")
 
 
 def merge(mine: dict, lab: dict) -> dict:
-    """The lab's cells with the student's answers and added cells.
+    """The lab's cells with the student's answers and added cells; no cell of the student's is lost.
+
+    An answer takes the place of the lab's cell with its grade id. Further cells with that id (a split or copied
+    answer), answers whose exercise is gone, and cells that the student added become ordinary cells behind the
+    nearest cell before them that the lab still has.
 
     Args:
         mine: the student's notebook, which remembers the ids of the lab that it began as.
         lab: the present lab.
     """
-    original = set(mine["metadata"].get("course", {}).get("cells", []))
-    answers = {_grade_id(c): c["source"] for c in mine["cells"] if _is_answer(c)}
-    added: dict[str | None, list[dict]] = {}
-    anchor = None
+    began_as = set(mine["metadata"].get("course", {}).get("cells", []))
+    texts = {_source(cell) for cell in lab["cells"]}
+    present = {_key(cell) for cell in lab["cells"]}
+    answers: dict[str, object] = {}
+    behind: dict[str, list[dict]] = {}
+    anchor = ""
     for cell in mine["cells"]:
-        if _grade_id(cell) or not original or cell.get("id") in original:
-            anchor = _grade_id(cell) or cell.get("id")
-        else:
-            added.setdefault(anchor, []).append(cell)
-    lost = {i: [] for i in answers if i not in {_grade_id(c) for c in lab["cells"]}}
+        if _key(cell) in present and not (_is_answer(cell) and _grade_id(cell) in answers):
+            anchor = _key(cell)
+            if _is_answer(cell):
+                answers[_grade_id(cell)] = cell["source"]
+        elif _is_answer(cell) or not _was_given(cell, began_as, texts):
+            behind.setdefault(anchor, []).append(_plain(cell))
     merged = copy.deepcopy(lab)
-    merged["cells"] = added.pop(None, [])
+    merged["cells"] = behind.pop("", [])
     for cell in copy.deepcopy(lab["cells"]):
         if _is_answer(cell) and _grade_id(cell) in answers:
             cell["source"] = answers[_grade_id(cell)]
-        merged["cells"].append(cell)
-        merged["cells"] += added.pop(_grade_id(cell) or cell["id"], [])
-    merged["cells"] += [c for c in mine["cells"] if _is_answer(c) and _grade_id(c) in lost]
-    merged["cells"] += [cell for cells in added.values() for cell in cells]
+        merged["cells"] += [cell, *behind.pop(_key(cell), [])]
     return merged
 
 
-def _grade_id(cell: dict) -> str | None:
-    return cell.get("metadata", {}).get("nbgrader", {}).get("grade_id")
+def _was_given(cell: dict, began_as: set[str], texts: set[str]) -> bool:
+    """Whether a cell came with the lab, now or when the copy began; in doubt it is the student's."""
+    return bool(_grade_id(cell)) or cell.get("id") in began_as or _source(cell) in texts
+
+
+def _plain(cell: dict) -> dict:
+    """A cell as an ordinary one of the student's: a grade id belongs to one cell alone."""
+    metadata = {k: v for k, v in cell["metadata"].items() if k != "nbgrader"}
+    return {**cell, "metadata": metadata, "id": cell.get("id") or uuid.uuid4().hex[:8]}
+
+
+def _key(cell: dict) -> str:
+    """What makes a cell the same in two versions of a lab: its grade id, else its id."""
+    return _grade_id(cell) or str(cell.get("id", ""))
+
+
+def _source(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def _grade_id(cell: dict) -> str:
+    return str(cell["metadata"].get("nbgrader", {}).get("grade_id", ""))
 
 
 def _is_answer(cell: dict) -> bool:
-    return bool(cell.get("metadata", {}).get("nbgrader", {}).get("solution"))
+    return bool(cell["metadata"].get("nbgrader", {}).get("solution"))
 
 
 def _read(path: Path) -> dict:
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(notebook["cells"], list) or not isinstance(notebook["metadata"], dict):
-            raise KeyError
+        if not isinstance(notebook["metadata"], dict):
+            raise TypeError
+        for cell in notebook["cells"]:
+            _source(cell), _is_answer(cell), _key(cell)  # raise for what is no cell
     except FileNotFoundError:
         raise expect.InputError(f"expected the lab {path}, which does not exist: run `make notebooks`") from None
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise expect.InputError(f"expected a notebook, got {path}, which is damaged; it is left as it is") from None
     return notebook
 

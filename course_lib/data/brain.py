@@ -38,11 +38,12 @@ def brain_anatomy(
     expect.image_size(size)
     if size > 197:
         raise expect.InputError(f"expected a size of at most 197 pixels, got {size}")
-    if not heights_mm or any(int(h) != h or not LOWEST_MM <= h <= HIGHEST_MM for h in heights_mm):
+    heights_mm = list(heights_mm) if isinstance(heights_mm, Sequence | range) else [heights_mm]
+    if not heights_mm or any(not isinstance(h, int) or not LOWEST_MM <= h <= HIGHEST_MM for h in heights_mm):
         raise expect.InputError(
             f"expected heights as whole millimetres from {LOWEST_MM} to {HIGHEST_MM}, got {heights_mm!r}"
         )
-    return {name: torch.stack([_axial(name, int(h), size) for h in heights_mm])[:, None].clone() for name in _MAPS}
+    return {name: torch.stack([_axial(name, h, size) for h in heights_mm])[:, None].clone() for name in _MAPS}
 
 
 @cache

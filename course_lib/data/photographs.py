@@ -14,7 +14,7 @@ from course_lib.data.readers import read_image
 
 _SKIMAGE, _SKLEARN, _MATPLOTLIB = "skimage.data", "sklearn.datasets.images", "matplotlib"
 
-#: name → (package, file). Who took them, and under which licence, stands in each package's README.
+#: name → (package, file). Authors and licences are named in the packages' own documentation.
 PHOTOGRAPHS = {
     "astronaut": (_SKIMAGE, "astronaut.png"),
     "brick": (_SKIMAGE, "brick.png"),
@@ -41,7 +41,7 @@ TEST_PHOTOGRAPHS = tuple(sorted(PHOTOGRAPHS))[1::2]
 def photographs(
     names: Sequence[str] = TRAINING_PHOTOGRAPHS, size: int = 256
 ) -> Float[torch.Tensor, "batch 1 size size"]:
-    """Grey photographs, cut to their central square and scaled down to `size` pixels a side.
+    """Grey photographs, cut to their central square and scaled to `size` pixels a side.
 
     Args:
         names: keys of `PHOTOGRAPHS`.
@@ -85,8 +85,8 @@ def with_symmetries(
 ) -> Float[torch.Tensor, "batch*8 channel size size"]:
     """Each square image in its eight mirrored and turned positions.
 
-    A photograph and its mirror image are equally likely, so statistics may be averaged over all eight: a
-    population of 8 times the size for nothing.
+    A photograph and its mirror image are equally likely, so statistics may be averaged over all eight. For power
+    spectra, which a half turn does not change, four of them differ.
     """
     expect.images("images", images)
     if images.shape[-1] != images.shape[-2]:

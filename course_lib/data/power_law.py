@@ -27,6 +27,7 @@ def power_law_spectrum(
     expect.image_size(size)
     expect.number("the exponent", exponent, least=0, most=6)
     expect.number("std", std, above=0)
+    expect.number("mean", mean)
     pixels = size * size
     frequency = torch.fft.fftfreq(size, dtype=torch.float64)
     radius = torch.hypot(frequency[:, None], frequency[None, :])
@@ -56,7 +57,8 @@ def gaussian_images(
         would change the spectrum.
     """
     expect.tensor("spectrum", spectrum, dims=2, shape="(height, width)")
-    expect.number("count", count, least=1)
+    expect.count("the count of images", count)
+    expect.generator(generator)
     if spectrum.is_complex() or (spectrum < 0).any():
         raise expect.InputError(f"expected a real spectrum of at least 0, got {expect.describe(spectrum)}")
     height, width = spectrum.shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def image_files(folder: str | Path) -> list[Path]:
     if not folder.is_dir():
         raise expect.InputError(f"expected a folder of images, got the file {folder}")
     try:
+        if len(str(folder)) > 4000:
+            raise OSError(36, "its name is too long")
         files = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in IMAGE_SUFFIXES)
     except OSError as error:
         raise expect.InputError(f"expected a folder that can be read, got {folder}: {error.strerror}") from None
@@ -42,7 +45,7 @@ def read_image(path: str | Path) -> Float[torch.Tensor, "1 channel height width"
 
     Returns:
         float32 in [0, 1], (1, channel, height, width) with one channel (grey) or three (RGB). Transparency is
-        dropped, a camera's orientation tag is followed, and 16-bit grey values and TIFF colours keep all bits.
+        dropped, a camera's orientation tag is followed, and 16-bit grey values and plain TIFF colours keep all bits.
 
     Raises:
         InputError: the file is missing, unreadable, truncated, no image, or a stack of several pages.
@@ -78,6 +81,8 @@ def _read_pillow(path: Path) -> np.ndarray:
 
     try:
         with Image.open(path) as picture:
+            if getattr(picture, "n_frames", 1) != 1:
+                raise expect.InputError(f"expected one image a file, got {path} with {picture.n_frames}")
             picture.load()
             picture = ImageOps.exif_transpose(picture)
             if picture.mode in ("1", "LA", "La"):
@@ -92,19 +97,41 @@ def _read_pillow(path: Path) -> np.ndarray:
 
 
 def _read_tiff(path: Path) -> np.ndarray:
+    """Read a TIFF with all its bits; kinds of colour and compression that tifffile lacks are Pillow's."""
     import tifffile
 
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it cannot read is told in our one line
     with tifffile.TiffFile(path) as tiff:
         if len(tiff.pages) != 1:
             raise expect.InputError(f"expected one image a file, got {path} with {len(tiff.pages)} pages")
         page = tiff.pages[0]
-        array = page.asarray()
+        kinds = tifffile.PHOTOMETRIC
+        if page.photometric not in (kinds.MINISBLACK, kinds.MINISWHITE, kinds.RGB, kinds.PALETTE):
+            return _read_pillow(path)
+        try:
+            array = page.asarray()
+        except ValueError as error:
+            if "imagecodecs" in str(error):
+                return _read_pillow(path)
+            raise
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
             array = np.iinfo(array.dtype).max - array if array.dtype != bool else ~array
         if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
             array = np.moveaxis(page.colormap[:, array], 0, -1)
         elif page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and array.ndim == 3:
             array = np.moveaxis(array, 0, -1)
+        orientation = page.tags.valueof(274) or 1
+    return _upright(array, int(orientation))
+
+
+def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn an image as its orientation tag (1 to 8) says."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
     return array
 
 

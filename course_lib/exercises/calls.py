@@ -11,7 +11,7 @@ import io
 import linecache
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,20 +48,38 @@ def run(function: Callable[..., object], arguments: Arguments, *, quiet: bool = 
     copies = tuple(_copy(a) for a in arguments)
     silence = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
     try:
-        with silence, warnings.catch_warnings():
+        with silence, warnings.catch_warnings(), _same_torch():
             if quiet:
                 warnings.simplefilter("ignore")
             value = function(*copies)
-    except Exception as error:
+        changed = tuple(i for i, (a, b) in enumerate(zip(arguments, copies, strict=True)) if not _same(a, b))
+        arrays, kind = as_arrays(value)
+    except (Exception, SystemExit) as error:
         line, own = _own_line(function, error)
-        if isinstance(error, NotImplementedError) and own:
+        if isinstance(error, NotImplementedError) and own and not error.args:  # torch's own ones say something
             return Outcome(blank=True)
-        said = " ".join(str(error).split())[:200]
-        text = f"{type(error).__name__}{': ' + said if said else ''}{line}"
-        return Outcome(error=text, error_type=type(error).__name__)
-    changed = tuple(i for i, (a, b) in enumerate(zip(arguments, copies, strict=True)) if not _same(a, b))
-    arrays, kind = as_arrays(value)
+        return Outcome(error=_in_words(error) + line, error_type=type(error).__name__)
     return Outcome(arrays=arrays, kind=kind, changed=changed)
+
+
+@contextlib.contextmanager
+def _same_torch() -> Iterator[None]:
+    """Whatever a function sets for all of torch is set back."""
+    dtype, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(gradients)
+
+
+def _in_words(error: BaseException) -> str:
+    try:
+        said = " ".join(str(error).split())[:200]
+    except Exception:  # an exception of the student's own may not even print
+        said = ""
+    return f"{type(error).__name__}{': ' + said if said else ''}"
 
 
 def as_arrays(value: object) -> tuple[tuple[np.ndarray, ...] | None, str]:
@@ -73,7 +91,9 @@ def as_arrays(value: object) -> tuple[tuple[np.ndarray, ...] | None, str]:
             return tuple(arrays[0] for arrays, _ in parts), f"a {type(value).__name__} of {kinds}"
         return None, expect.describe(value)
     if isinstance(value, torch.Tensor):
-        return (value.detach().cpu().resolve_conj().numpy().copy(),), "a tensor"
+        plain = value.detach().cpu().to_dense().resolve_conj().resolve_neg()
+        plain = plain.float() if plain.dtype == torch.bfloat16 else plain
+        return (plain.numpy().copy(),), "a tensor"
     if isinstance(value, (bool, int, float, complex, np.number)):
         return (np.asarray(value),), "a number"
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
@@ -106,7 +126,7 @@ def _same(before: object, after: object) -> bool:
     return not isinstance(before, torch.Tensor) or (before.shape == after.shape and torch.equal(before, after.detach()))
 
 
-def _own_line(function: Callable[..., object], error: Exception) -> tuple[str, bool]:
+def _own_line(function: Callable[..., object], error: BaseException) -> tuple[str, bool]:
     """Where the student's function stopped: its own last line, and whether the error was raised right there."""
     code = getattr(function, "__code__", None)
     frames = traceback.extract_tb(error.__traceback__)

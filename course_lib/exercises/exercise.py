@@ -33,13 +33,11 @@ class Mistake:
     function: the wrong implementation; it may raise, if that is what happens.
     message: the diagnosis, a sentence that says what is wrong and what to do.
     also: the same mistake where a convention leaves a choice, with other numbers.
-    trivial: it evades the question (a constant, the input unchanged), so that no property earns points.
     """
 
     function: Callable[..., object]
     message: str
     also: tuple[Callable[..., object], ...] = ()
-    trivial: bool = False
 
     @property
     def name(self) -> str:
@@ -196,10 +194,11 @@ class Exercise:
             name = list(self.takes)[changed]
             text = f"your function changes its argument `{name}`: work on a copy (`{name}.clone()`), or later cells "
             return Result(self, "failed", f"{text}meet a changed {name}", kept=kept)
+        if _evades([calls[i] for i in cases], [outcomes[i] for i in cases]):
+            kept = ()
         mistake = self._known_mistake([calls[i] for i in cases], [outcomes[i] for i in cases])
         if mistake is not None:
-            earned = () if mistake.trivial else kept
-            return Result(self, "failed", mistake.message, value_right, earned, mistake.name)
+            return Result(self, "failed", mistake.message, value_right, kept, mistake.name)
         message = self._structure_of_all([outcomes[i] for i in cases], wanted)
         failing = next((p for p in self.properties if failures[p.name] is not None), None)
         if not message and failing is not None:
@@ -246,6 +245,8 @@ class Exercise:
             values = [outcomes[i].arrays for i in mine]
             if any(np.iscomplexobj(a) for v in values for a in v) and not self._is_complex(calls):
                 return "the returned numbers are complex"
+            if not all(np.isfinite(a).all() for v in values for a in v):
+                return "some of the returned numbers are NaN or infinite"
             try:
                 with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
                     told = p.holds([calls[i].arguments for i in mine], [v[0] if len(v) == 1 else v for v in values])
@@ -338,10 +339,13 @@ class Exercise:
             for room in rooms
             if vars(room).get(full_name.rsplit(".", 1)[1]) is original
         ]
+        called: list[str] = []
         for room, full_name, _ in closed:
-            setattr(room, full_name.rsplit(".", 1)[1], _refusal(full_name))
+            setattr(room, full_name.rsplit(".", 1)[1], _Refusal(full_name, called))
         try:
             yield
+            if called:
+                raise Delegation(_delegates(called[0]))
         finally:
             for room, full_name, original in closed:
                 setattr(room, full_name.rsplit(".", 1)[1], original)
@@ -360,11 +364,42 @@ def _delegates(full_name: str) -> str:
     return f"your function calls {full_name}, which is the answer itself: write out what it does"
 
 
-def _refusal(full_name: str) -> Callable[..., None]:
-    def refuse(*_: object, **__: object) -> None:
-        raise Delegation(_delegates(full_name))
+class _Refusal:
+    """Stands where the answer stood: to call it, or to take anything from it, is to delegate."""
 
-    return refuse
+    def __init__(self, full_name: str, called: list[str]) -> None:
+        vars(self).update(_full_name=full_name, _called=called)
+
+    def __call__(self, *_: object, **__: object) -> None:
+        self._called.append(self._full_name)  # also for whoever catches the exception
+        raise Delegation(_delegates(self._full_name))
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self()
+
+
+def _evades(calls: Sequence[Call], outcomes: Sequence[Outcome]) -> bool:
+    """Whether the outputs say nothing: constants, unit matrices, or an argument handed back.
+
+    Such answers may have properties (a constant lies between 0 and 1), and earn nothing by them.
+    """
+    if any(outcome.arrays is None for outcome in outcomes):
+        return False
+    numbers = [tuple(float(np.abs(a).sum()) for a in o.arrays) for o in outcomes]
+    if all(a.size == 1 for o in outcomes for a in o.arrays):
+        return len(set(numbers)) == 1  # the same number whatever is asked
+    return all(_says_nothing(a, call) for call, o in zip(calls, outcomes, strict=True) for a in o.arrays)
+
+
+def _says_nothing(array: np.ndarray, call: Call) -> bool:
+    if array.size == 0 or not np.isfinite(array).all() or np.ptp(np.abs(array)) == 0:
+        return True
+    if array.ndim == 2 and array.shape[0] == array.shape[1] and np.array_equal(array, np.eye(len(array))):
+        return True
+    given = [a.numpy() for a in call.arguments if isinstance(a, torch.Tensor)]
+    return any(a.shape == array.shape and np.allclose(a, array) for a in given)
 
 
 def _kind_fits(outcome: Outcome, right: Outcome) -> bool:

@@ -39,7 +39,7 @@ class Question:
             return Verdict(self, "not attempted yet", "put your number in place of the three dots")
         try:
             value = float(given)
-        except (TypeError, ValueError, RuntimeError):
+        except (TypeError, ValueError, RuntimeError, OverflowError):
             return Verdict(self, "failed", f"expected one number, got {given!r}")
         if self._near(value, self.answer):
             return Verdict(self, "passed", "")

@@ -349,7 +349,7 @@ wiener_gain = Exercise(
             _all_or_nothing,
             "your gain keeps a wave wholly or not at all: the best share lies in between, S / (S + nσ²)",
         ),
-        Mistake(_constant, "your gain is one half everywhere: it should depend on the spectrum and on σ", trivial=True),
+        Mistake(_constant, "your gain is one half everywhere: it should depend on the spectrum and on σ"),
     ),
     properties=(
         Property(
@@ -549,7 +549,7 @@ apply_gain = Exercise(
             _gain_as_kernel,
             "you transform the gain too: it already is the filter at each frequency; multiply by it as it is",
         ),
-        Mistake(_without_gain, "your images equal the noisy ones: the gain is not used", trivial=True),
+        Mistake(_without_gain, "your images equal the noisy ones: the gain is not used"),
         Mistake(
             _clipped, "your images are clipped to [0, 1]: then the filter is no longer linear; leave out the clamp"
         ),

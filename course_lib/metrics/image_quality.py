@@ -58,7 +58,7 @@ def ssim(
         )
     values = [
         structural_similarity(
-            a.cpu().double().numpy(), b.cpu().double().numpy(), channel_axis=0, data_range=1.0,
+            a.detach().cpu().double().numpy(), b.detach().cpu().double().numpy(), channel_axis=0, data_range=1.0,
             gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
         )
         for a, b in zip(estimate, target, strict=True)

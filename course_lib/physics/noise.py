@@ -23,7 +23,8 @@ def add_gaussian_noise(
     """
     expect.tensor("images", images)
     sigma = expect.sigma(sigma)
-    if not isinstance(generator, torch.Generator):
-        raise expect.InputError(f"expected a torch.Generator, got {expect.describe(generator)}")
+    expect.generator(generator)
+    if images.is_complex():
+        raise expect.InputError(f"expected real images, got {expect.describe(images)}")
     noise = torch.randn(images.shape, generator=generator, dtype=images.dtype, device=images.device)
     return images + sigma * noise

@@ -60,6 +60,8 @@ class LinearOperator(ABC):
         if not isinstance(value, torch.Tensor) or tuple(value.shape[-len(shape) :]) != shape:
             wanted = ", ".join(map(str, shape))
             raise expect.InputError(f"{name}: expected shape (..., {wanted}), got {expect.describe(value)}")
+        if not (value.is_floating_point() or value.is_complex()):
+            raise expect.InputError(f"{name}: expected floating-point numbers, got {expect.describe(value)}")
         return value
 
 

@@ -23,11 +23,16 @@ def test_bilateral_equals_its_definition(generator):
         assert ours[i, j] == pytest.approx((space * value * window).sum() / (space * value).sum(), abs=1e-9)
 
 
-def test_bilateral_in_strips_is_the_same(generator, monkeypatch):
-    noisy = torch.rand(2, 1, 50, 20, generator=generator)
-    whole = classical.bilateral(noisy, 0.1)
-    monkeypatch.setattr("course_lib.classical.baselines.ROWS", 16)
-    torch.testing.assert_close(classical.bilateral(noisy, 0.1), whole)
+def test_bilateral_of_colour_equals_its_definition(generator):
+    """The three channels of a pixel are compared together, with a width of contrast·σ·√3."""
+    noisy = torch.randn(1, 3, 24, 24, generator=generator, dtype=torch.float64) * 0.3
+    ours = classical.bilateral(noisy, 0.1, space=1.0, contrast=2.0)[0].numpy()
+    y, offsets = noisy[0].numpy(), np.arange(-3, 4)
+    window = y[:, 7:14, 8:15]
+    space = np.exp(-(offsets[:, None] ** 2 + offsets[None, :] ** 2) / 2)
+    value = np.exp(-((window - y[:, 10:11, 11:12]) ** 2).sum(0) / (2 * (0.2 * 3**0.5) ** 2))
+    wanted = (space * value * window).sum((1, 2)) / (space * value).sum()
+    np.testing.assert_allclose(ours[:, 10, 11], wanted, atol=1e-9)
 
 
 def test_bilateral_beats_wiener_at_an_edge_and_loses_without_one(generator):

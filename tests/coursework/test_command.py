@@ -80,6 +80,36 @@ def test_evaluate_keeps_an_old_file_when_it_fails(folder, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["only bad", "results.json"]
 
 
+def test_each_image_gets_its_own_noise(tmp_path):
+    from course_lib.coursework.evaluate import denoising_rows
+
+    grey = np.random.default_rng(0).integers(0, 255, (32, 32), dtype=np.uint8)
+    for name in ("a.png", "b.png"):
+        Image.fromarray(grey).save(tmp_path / name)
+    seen = []
+    denoising_rows(tmp_path, {"0.1": 0.1}, 0, {"look": lambda noisy, sigma: seen.append(noisy) or noisy})
+    assert len(seen) == 2
+    assert not (seen[0] == seen[1]).any()
+
+
+def test_evaluate_does_not_write_over_what_is_no_result(folder, tmp_path):
+    image = folder / "a cat.png"
+    before = image.read_bytes()
+    run = course("evaluate", "01", "--data", folder, "--out", image)
+    assert run.returncode == 2
+    assert image.read_bytes() == before
+    if sys.platform != "win32":
+        import os
+
+        os.mkfifo(tmp_path / "pipe")
+        assert course("evaluate", "01", "--data", folder, "--out", tmp_path / "pipe").returncode == 2
+        assert (tmp_path / "pipe").is_fifo()
+        (folder / "new\nline.png").write_text("x")
+        run = course("evaluate", "01", "--data", folder, "--out", tmp_path / "r.json")
+        assert "new\\nline.png" in run.stderr
+        (folder / "new\nline.png").unlink()
+
+
 BAD = {
     "unknown module": (("start", "07"), "expected a module among 01_wiener_filtering, got '07'"),
     "no module": (("start",), "argument 'module'"),
@@ -90,12 +120,16 @@ BAD = {
     "empty folder": (("evaluate", "01", "--data", "empty", "--out", "x.json"), "in empty, found none"),
     "a file for a folder": (("evaluate", "01", "--data", "file", "--out", "x.json"), "got the file file"),
     "negative noise": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--sigma", "-5/255"), "got '-5/255'"),
+    "noise beyond all sense": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--sigma", "1e300"), "1e300"),
+    "a huge seed": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--seed", "9" * 20), "--seed"),
+    "a folder name without end": (("evaluate", "01", "--data", "x" * 5000, "--out", "x.json"), "expected"),
+    "a file name without end": (("evaluate", "01", "--data", "empty", "--out", "x" * 300), "File name too long"),
     "noise in words": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--sigma", "some"), "got 'some'"),
     "noise that is none": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--sigma", "nan"), "got 'nan'"),
     "division by zero": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--sigma", "25/0"), "got '25/0'"),
-    "no noise": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--sigma", "0"), "above 0"),
-    "out in no folder": (("evaluate", "01", "--data", "empty", "--out", "no/x.json"), "expected --out as a file"),
-    "out is a folder": (("evaluate", "01", "--data", "empty", "--out", "empty"), "expected --out as a file"),
+    "no noise": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--sigma", "0"), "from 0.0001 to 10"),
+    "out in no folder": (("evaluate", "01", "--data", "empty", "--out", "no/x.json"), "expected --out as a JSON file"),
+    "out is a folder": (("evaluate", "01", "--data", "empty", "--out", "empty"), "expected --out as a JSON file"),
     "out is missing": (("evaluate", "01", "--data", "empty"), "--out"),
     "seed in words": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--seed", "one"), "--seed"),
 }

@@ -22,6 +22,18 @@ def test_every_photograph_is_grey_square_and_has_contrast(name):
     assert image.std() > 0.02
 
 
+def test_grey_weighs_the_colours_as_bt_601_does_and_scaling_down_smooths():
+    import numpy as np
+    from skimage import data as theirs
+
+    rgb = theirs.astronaut()[256, 100] / 255
+    wanted = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]
+    assert data.photographs(["astronaut"], size=512)[0, 0, 256, 100].item() == pytest.approx(wanted, abs=1e-5)
+    # without smoothing, texture folds back into a small image at full strength
+    grass = data.photographs(["grass"], size=32)
+    assert grass.std() < 0.6 * np.std(theirs.grass()[::16, ::16] / 255)
+
+
 def test_a_photograph_belongs_to_the_caller():
     data.photographs(["cat"], size=32).zero_()
     assert data.photographs(["cat"], size=32).max() > 0
@@ -54,8 +66,10 @@ def test_brain_slices_have_front_up_and_tissue_where_it_belongs():
     assert t1[40:150, 40:150].mean() > 0.4
     # white matter is brighter than grey matter in T1
     assert t1[white > 0.8].mean() > t1[grey > 0.8].mean() + 0.05
-    # the ventricles' frontal horns lie in front of the middle, so up: dark, in the centre columns
-    assert t1[60:95, 85:107].min() < t1[120:150, 85:107].min() + 0.2
+    # the genu of the corpus callosum lies before the frontal horns: bright, then dark, then the bright thalami. Behind
+    # the thalami lies the cerebellum or cortex, so the dark horns in the upper half tell front from back
+    horns, mirrored = t1[72:92, 84:108], t1.flip(0)[72:92, 84:108]
+    assert (horns < 0.45).float().mean() > (mirrored < 0.45).float().mean() + 0.1
     # left and right are nearly mirror images, front and back are not
     assert (t1 - t1.flip(1)).abs().mean() < (t1 - t1.flip(0)).abs().mean()
 

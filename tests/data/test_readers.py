@@ -63,6 +63,47 @@ def test_other_tiffs(tmp_path):
     np.testing.assert_allclose(read_image(tmp_path / "white.tif")[0, 0], 1 - GREY8 / 255, atol=1e-6)
 
 
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits"])
+def test_compressed_tiffs(tmp_path, compression):
+    Image.fromarray(COLOUR8).save(tmp_path / "c.tif", compression=compression)
+    exact = compression != "jpeg"
+    image = read_image(tmp_path / "c.tif")[0].movedim(0, -1).numpy()
+    np.testing.assert_allclose(image, COLOUR8 / 255, atol=1e-6 if exact else 0.25)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "LAB"])
+def test_tiffs_in_other_colour_spaces(tmp_path, mode):
+    smooth = np.stack([*np.meshgrid(np.linspace(60, 200, 32), np.linspace(60, 200, 32)), np.full((32, 32), 120.0)], -1)
+    picture = Image.fromarray(smooth.astype(np.uint8))
+    if mode == "LAB":
+        from PIL import ImageCms
+
+        profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        picture = ImageCms.profileToProfile(picture, *profiles, outputMode="LAB")
+    picture.convert(mode).save(tmp_path / "x.tif")
+    np.testing.assert_allclose(read_image(tmp_path / "x.tif")[0].movedim(0, -1), smooth / 255, atol=0.06)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_of_a_tiff_is_followed_as_pillow_does(tmp_path, orientation):
+    from PIL import ImageOps
+
+    tifffile.imwrite(tmp_path / "o.tif", GREY8, extratags=[(274, "H", 1, orientation, True)])
+    with Image.open(tmp_path / "o.tif") as picture:
+        wanted = np.asarray(ImageOps.exif_transpose(picture)) / 255
+    ours = read_image(tmp_path / "o.tif")[0, 0].numpy()
+    if ours.shape == wanted.shape:
+        np.testing.assert_allclose(ours, wanted, atol=1e-6)
+    assert ours.shape == ((12, 16) if orientation < 5 else (16, 12))
+
+
+def test_an_animation_is_no_image(tmp_path):
+    frames = [Image.fromarray(GREY8), Image.fromarray(GREY8[::-1])]
+    frames[0].save(tmp_path / "moving.png", format="GIF", save_all=True, append_images=frames[1:])
+    with pytest.raises(expect.InputError, match="one image a file, got .* with 2"):
+        read_image(tmp_path / "moving.png")
+
+
 def test_a_camera_turned_on_its_side(tmp_path):
     picture = Image.fromarray(GREY8)
     tags = picture.getexif()

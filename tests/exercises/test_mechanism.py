@@ -147,6 +147,37 @@ def test_a_blank_helper_is_not_a_blank_answer(exercise):
     assert exercise.check(student(source)).status == "failed"
 
 
+WEIRD = {
+    "torch has no kernel for it": "def mean_square(x):\n    return torch.fft.fft(x).clamp(0, 1)",
+    "half": "def mean_square(x):\n    return x.bfloat16()",
+    "sparse": "def mean_square(x):\n    return x.to_sparse()",
+    "meta": "def mean_square(x):\n    return x.to('meta')",
+    "a list that holds itself": "def mean_square(x):\n    y = []\n    y.append(y)\n    return y",
+    "an exception that does not print": (
+        "class E(Exception):\n    def __str__(self): raise ValueError\ndef mean_square(x):\n    raise E"
+    ),
+    "exits": "import sys\ndef mean_square(x):\n    sys.exit()",
+    "a generator": "def mean_square(x):\n    yield 1",
+}
+
+
+@pytest.mark.parametrize("source", WEIRD.values(), ids=WEIRD)
+def test_whatever_comes_back_is_a_failed_answer_and_no_crash(exercise, source):
+    result = exercise.check(student(source))
+    assert result.status == "failed"
+    assert result.message
+
+
+def test_what_a_function_sets_for_all_of_torch_is_set_back(exercise):
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    changes = "torch.set_default_dtype(torch.float64); torch.manual_seed(0)"
+    source = f"def mean_square(x):\n    {changes}\n    return (x**2).mean()"
+    assert exercise.check(student(source)).passed
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_not_a_function(exercise):
     result = exercise.check(3.0)
     assert result.status == "failed"

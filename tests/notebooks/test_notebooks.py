@@ -18,6 +18,14 @@ SOURCES = notebooks.sources()
 RULES = [("≈ -?[0-9.]+(e[+-]?[0-9]+)?", "≈ NUMBER"), ('src="data:image/[a-z]+;base64,[^"]*"', "")]
 
 
+@pytest.mark.parametrize("source", SOURCES, ids=lambda p: p.stem + ":" + p.parent.parent.name)
+def test_the_minutes_of_the_sections_add_up(source):
+    text = source.read_text(encoding="utf-8")
+    minutes = [int(m) for m in re.findall(r"^# ## .*\((\d+) minutes", text, re.MULTILINE)]
+    if sum(minutes) > 20:
+        assert abs(sum(minutes) - modules.header(source)["minutes"]) <= 5
+
+
 def test_nothing_is_wrong_with_the_notebooks():
     """Stale, unexecuted, oversized, leaking, unlabelled: each would be named with file and cell."""
     assert [str(p) for p in notebooks.problems()] == []
