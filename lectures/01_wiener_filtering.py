@@ -178,7 +178,7 @@ claim(
 # ## 4 · All waves: the filter in frequency and in space (5 minutes)
 #
 # The same formula at every frequency gives the filter. Its inverse Fourier transform shows the same filter in
-# space: the weights with which the pixels around one pixel are averaged. The deck shows both at σ = 0.04, 0.1
+# space: the weights with which the pixels around one pixel are averaged. Deck 000 shows both at σ = 0.04, 0.1
 # and 0.2.
 
 # %%
@@ -377,7 +377,7 @@ claim("largest difference, matrix to circular filter", difference, at_most=1e-5,
 # %% [markdown]
 # ## 8 · Two ways to look at one filter (3 minutes)
 #
-# The deck names two perspectives: in the image, a *weighted average* of nearby pixels; in frequency, a *weighted
+# Deck 000 names two perspectives: in the image, a *weighted average* of nearby pixels; in frequency, a *weighted
 # projection* onto waves. Write both out literally on the small image: a sum over shifted images, and a sum over
 # all 256 waves.
 

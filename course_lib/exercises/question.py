@@ -36,7 +36,7 @@ class Question:
 
     def _judge(self, given: object) -> Verdict:
         if given is ... or given is None:
-            return Verdict(self, "not attempted yet", "put your number in place of the three dots")
+            return Verdict(self, "not attempted yet", "Put your number in place of the three dots.")
         try:
             value = float(given)
         except (TypeError, ValueError, RuntimeError, OverflowError):

@@ -1,9 +1,12 @@
 """The instructor's commands as programs: release, grade, and what they say to bad input."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 
 import pytest
@@ -13,6 +16,7 @@ from test_grading import BLANK, SOLVED, needs_sandbox
 from course_lib import expect
 from course_lib.coursework.grading import release as module
 from course_lib.coursework.grading.commands import secret
+from course_lib.coursework.grading.submissions import Submission
 from course_lib.coursework.modules import find_module
 
 
@@ -84,6 +88,76 @@ def test_grading_a_folder(tmp_path):
     assert again.stdout == run.stdout
     assert again.stderr == ""  # nothing was graded a second time
     assert {p.name: p.read_bytes() for p in (tmp_path / "out" / "results").iterdir()} == results
+
+
+@needs_sandbox
+def test_a_batch_that_is_killed_goes_on_and_gives_the_same(tmp_path):
+    """Eight submissions, a kill in the middle, a resume (make soak: two hundred)."""
+    count = 200 if os.environ.get("COURSE_SOAK") else 8
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for i in range(count):
+        (folder / f"s{i}.ipynb").write_text(json.dumps((SOLVED, BLANK)[i % 2]))
+    (tmp_path / "seed").write_text("the same secret for both")
+    arguments = ["grade", "01", "--submissions", folder, "--seed-file", tmp_path / "seed"]
+    whole = course(*arguments, "--out", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    command = [sys.executable, "-m", "course_lib.coursework.cli", *map(str, arguments), "--out", str(tmp_path / "part")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    results = tmp_path / "part" / "results"
+    for _ in range(600):
+        if results.is_dir() and len(list(results.glob("*.json"))) >= count // 4:
+            break
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = len(list(results.glob("*.json")))
+    assert 0 < done < count
+    resumed = course(*arguments, "--out", tmp_path / "part")
+    assert resumed.stdout.splitlines()[:-1] == whole.stdout.splitlines()[:-1]
+    assert len(resumed.stderr.splitlines()) == count - done
+    assert {p.name: p.read_text() for p in results.glob("*.json")} == {
+        p.name: p.read_text() for p in (tmp_path / "whole" / "results").glob("*.json")
+    }
+
+
+@needs_sandbox
+def test_a_dask_cluster_gives_the_same_as_a_serial_run(tmp_path):
+    """On a local cluster of two workers."""
+    from distributed import LocalCluster
+
+    from course_lib.coursework.grading.grade import grade_all
+
+    work = [Submission(f"s{i}", "f", json.dumps(nb)) for i, nb in enumerate((SOLVED, BLANK, SOLVED))]
+    serial = grade_all(work, "01_wiener_filtering", "a secret seed", tmp_path / "serial", jobs=1)
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        parallel = grade_all(work, "01_wiener_filtering", "a secret seed", tmp_path / "dask", scheduler=address)
+    assert parallel == serial
+    with pytest.raises(expect.InputError, match="expected a Dask scheduler at tcp://127.0.0.1:9, found none"):
+        grade_all(work, "01_wiener_filtering", "x" * 9, tmp_path / "none", scheduler="tcp://127.0.0.1:9")
+
+
+@needs_sandbox
+def test_grades_and_feedback_after_grading(tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "ada.ipynb").write_text(json.dumps(SOLVED))
+    assert course("grade", "01", "--submissions", folder, "--out", out).returncode == 0
+    (tmp_path / "m.csv").write_text("student,item,points,reason\nada,mismatch_study,4,\n")
+    for _ in range(2):  # marks survive grading again
+        run = course("grades", out, "--marks", tmp_path / "m.csv")
+        assert run.returncode == 0, run.stderr
+        assert "0 open answers wait" in run.stdout
+        assert ",37,37" in (out / "grades" / "grades.csv").read_text()
+        assert course("grade", "01", "--submissions", folder, "--out", out).returncode == 0
+    run = course("feedback", out)
+    assert run.returncode == 0, run.stderr
+    (page,) = (out / "feedback").glob("*.html")
+    assert "33 of 37 points" in page.read_text()
+    bad = course("grades", folder)
+    assert bad.returncode == 2
+    assert "expected the results of one module" in bad.stderr
 
 
 @pytest.mark.parametrize(

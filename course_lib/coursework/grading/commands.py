@@ -55,6 +55,48 @@ def grade(
     print(f"{len(grades)} submissions; {waiting} answers to open questions wait for a person, in {out / 'results'}")
 
 
+def _finals(out: Path, marks: Path | None, roster: Path | None) -> tuple:
+    from course_lib.coursework.grading.grade import load_results
+    from course_lib.coursework.grading.marks import finalise, read_marks, read_roster
+    from course_lib.exercises import load_lab
+
+    module, grades = load_results(out)
+    finals = finalise(grades, read_roster(roster) if roster else None, read_marks(marks) if marks else [])
+    return load_lab(module), finals
+
+
+def grades(
+    out: Annotated[Path, typer.Argument(help="the folder that `course grade` wrote")],
+    marks: Annotated[Path | None, typer.Option("--marks", help="CSV: student,item,points,reason")] = None,
+    roster: Annotated[Path | None, typer.Option("--roster", help="CSV: student,name,id,email")] = None,
+) -> None:
+    """Put marks and roster to the results: tables for Canvas, Moodle and nbgrader, and a class summary."""
+    from course_lib.coursework.files import write_whole
+    from course_lib.coursework.grading.reports import summary_page, tables
+
+    lab, finals = _finals(out, marks, roster)
+    folder = out / "grades"
+    folder.mkdir(exist_ok=True)
+    for name, text in {**tables(finals, lab), "summary.html": summary_page(finals, lab)}.items():
+        write_whole(folder / name, text)
+    waiting = sum(s == "waits for a person" for f in finals for s in f.statuses.values())
+    print(f"{folder}: {len(finals)} students; {waiting} open answers wait for a mark")
+
+
+def feedback(
+    out: Annotated[Path, typer.Argument(help="the folder that `course grade` wrote")],
+    marks: Annotated[Path | None, typer.Option("--marks", help="CSV: student,item,points,reason")] = None,
+    roster: Annotated[Path | None, typer.Option("--roster", help="CSV: student,name,id,email")] = None,
+) -> None:
+    """Write one self-contained page for each student: what passed, the diagnosis, a hint, the next step."""
+    from course_lib.coursework.grading.grade import place
+    from course_lib.coursework.grading.reports import write_feedback
+
+    lab, finals = _finals(out, marks, roster)
+    written = write_feedback(finals, lab, out / "feedback", place)
+    print(f"{out / 'feedback'}: {len(written)} pages")
+
+
 def secret(path: Path) -> str:
     """The batch's secret; made once, readable by its owner alone, so that a second grading draws the same cases."""
     try:
@@ -71,5 +113,5 @@ def secret(path: Path) -> str:
 
 def add_to(app: typer.Typer) -> None:
     """Give the `course` command the instructor's subcommands."""
-    for function in (release, grade):
+    for function in (release, grade, grades, feedback):
         app.command()(function)

@@ -23,6 +23,7 @@ from course_lib.coursework.files import write_whole
 from course_lib.coursework.grading import sandbox
 from course_lib.coursework.grading.library import ABSENT, without_answers
 from course_lib.coursework.grading.submissions import Submission, grade_id, source_of
+from course_lib.coursework.modules import find_module
 from course_lib.exercises import Exercise, Lab, load_lab
 from course_lib.exercises.calls import Outcome
 
@@ -60,6 +61,7 @@ class OpenAnswer:
 class Grade:
     """Everything about one student's submission."""
 
+    module: str
     student: str
     file: str
     status: str
@@ -109,9 +111,12 @@ def grade_one(
         why = "could not be graded: the sandbox did not start Python"
         return _without_work(submission, lab, "", why)
     notes = [f"cell {i + 1} was left out: {why}" for i, why in report.left_out.items() if isinstance(i, int)]
+    release = json.loads(submission.text).get("metadata", {}).get("course", {})
+    if isinstance(release, dict) and release.get("source_sha256") not in (None, current_release(module)):
+        notes.append("it was made from another release of the lab")
     notes += [f"duplicated grade id {i}" for i in sorted({i for i in ids if i and ids.count(i) > 1})]
     exercises = [_judge(e, report, seed) for e in lab.exercises]
-    return Grade(submission.student, submission.file, "graded", key, exercises, _open(lab, cells), notes)
+    return Grade(module, submission.student, submission.file, "graded", key, exercises, _open(lab, cells), notes)
 
 
 @dataclass
@@ -261,7 +266,7 @@ def _without_work(submission: Submission, lab: Lab, key: str, why: str) -> Grade
         ExerciseGrade(e.number, e.function, e.title, "no usable submission", 0, e.points, why) for e in lab.exercises
     ]
     open_answers = [OpenAnswer(q.number, q.name, q.title, "", q.points) for q in lab.open_questions]
-    return Grade(submission.student, submission.file, why, key, exercises, open_answers, [])
+    return Grade(lab.module, submission.student, submission.file, why, key, exercises, open_answers, [])
 
 
 # --- a batch ------------------------------------------------------------------------------------------
@@ -282,7 +287,7 @@ def grade_all(
     grades: dict[str, Grade] = {}
     todo = []
     for submission in submissions:
-        old = _stored(_place(results, submission.student))
+        old = _stored(place(results, submission.student))
         if old is not None and old.key == key_of(submission, module, seed):
             grades[submission.student] = old
         else:
@@ -292,7 +297,7 @@ def grade_all(
             futures = {executor.submit(grade_one, s, module, seed, unsafe): s for s in todo}
             for future in as_completed(futures):
                 grade = future.result()
-                write_whole(_place(results, grade.student), json.dumps(asdict(grade), indent=1, ensure_ascii=False))
+                write_whole(place(results, grade.student), json.dumps(asdict(grade), indent=1, ensure_ascii=False))
                 grades[grade.student] = grade
                 print(f"{grade.student}: {grade.points} points, {grade.status}", file=sys.stderr)
     return [grades[s.student] for s in submissions]
@@ -313,10 +318,30 @@ def _executor(jobs: int | None, scheduler: str | None, tasks: int) -> Executor:
     return ProcessPoolExecutor(min(jobs or os.cpu_count() or 1, tasks), mp_context=get_context("spawn"))
 
 
-def _place(results: Path, student: str) -> Path:
+def place(results: Path, student: str) -> Path:
     """A file name that any student's name makes, and no two the same."""
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "_" for c in student)[:60]
     return results / f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:10]}.json"
+
+
+def current_release(module: str) -> str:
+    """What marks a lab's release: the hash of the text it is made from."""
+    lab = json.loads(find_module(module).lab.read_text(encoding="utf-8"))
+    return lab["metadata"]["course"]["source_sha256"]
+
+
+def load_results(out: Path) -> tuple[str, list[Grade]]:
+    """(module, grades) that lie in a folder of `course grade`, in alphabetical order of the students.
+
+    Raises:
+        InputError: there are none, or they are of several modules.
+    """
+    found = [_stored(path) for path in sorted((out / "results").glob("*.json"))]
+    grades = sorted((g for g in found if g is not None), key=lambda g: g.student)
+    modules = {g.module for g in grades}
+    if len(modules) != 1:
+        raise expect.InputError(f"expected the results of one module in {out}, got {len(modules)}: run `course grade`")
+    return modules.pop(), grades
 
 
 def _stored(path: Path) -> Grade | None:
