@@ -120,19 +120,22 @@ class Exercise:
 
     # --- what a student calls -------------------------------------------------------------------------
 
-    def check(self, function: Callable[..., object]) -> Result:
+    def check(self, function: Callable[..., object]) -> Result | None:
         """Judge a student's function on the lab's cases, and remember the result for the progress table.
 
-        Under nbgrader, which sets NBGRADER_EXECUTION, anything but a pass raises, so that nbgrader's own
-        points work too.
+        Under nbgrader, which sets NBGRADER_EXECUTION, a pass is printed and anything else raises, so that
+        nbgrader's own points work too.
         """
         if function is self.reference:
             text = f"the course's reference stands in here: run the cell that defines {self.function} again"
             result = Result(self, "not attempted yet", text)
         else:
             result = self._state["result"] = self._judge_live(function)
-        if os.environ.get("NBGRADER_EXECUTION") and not result.passed:
-            raise AssertionError(str(result))
+        if os.environ.get("NBGRADER_EXECUTION"):
+            if not result.passed:
+                raise AssertionError(str(result))
+            print(result)
+            return None  # nbgrader takes a cell's value for partial credit
         return result
 
     def or_reference(self, function: Callable[..., object]) -> Callable[..., object]:

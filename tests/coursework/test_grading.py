@@ -410,6 +410,15 @@ def test_another_lab_is_told():
     assert {e.status for e in result.exercises} == {"no usable submission"}
 
 
+@needs_sandbox
+def test_an_older_release_is_graded_and_said_to_be_one():
+    old = copy.deepcopy(SOLVED)
+    old["metadata"]["course"] = {"source_sha256": "0" * 64}
+    result = grade(old)
+    assert points(result) == FULL
+    assert "it was made from another release of the lab" in result.notes
+
+
 def test_no_folder_and_no_submissions(tmp_path):
     with pytest.raises(expect.InputError, match="expected a folder of submissions"):
         collect(tmp_path / "nowhere", MODULE)
