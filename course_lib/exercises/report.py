@@ -17,14 +17,14 @@ COLOURS = {"passed": "#00674B", "failed": "#B03A00", "not attempted yet": "#5F5F
 def box(status: str, heading: str, lines: list[str]) -> str:
     """A box with a coloured edge; it sets its own colours, so that it reads in light and dark themes."""
     colour = COLOURS[status]
-    body = "".join(f"<div style='margin-top:4px'>{_with_code(line)}</div>" for line in lines if line)
+    body = "".join(f"<div style='margin-top:4px'>{with_code(line)}</div>" for line in lines if line)
     return (
         f"<div role='status' style='border-left:4px solid {colour};padding:6px 12px;background:#F7F7F7;"
         f"color:#1A1A1A'><b style='color:{colour}'>{SYMBOLS[status]} {html.escape(heading)}</b>{body}</div>"
     )
 
 
-def _with_code(line: str) -> str:
+def with_code(line: str) -> str:
     """Escaped text in which `this` is set as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(line))
 

@@ -454,3 +454,27 @@ def test_an_interrupted_batch_goes_on_and_gives_the_same(tmp_path):
     assert whole[0].points == sum(FULL.values())
     assert whole[-1].status == "nothing handed in"
     assert all(e.status for g in whole for e in g.exercises)
+
+
+def test_a_worker_that_dies_takes_no_other_submission_with_it(tmp_path, monkeypatch):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from course_lib.coursework.grading import grade as module
+
+    def fail(submission, *_):
+        if submission.student == "bad":
+            raise MemoryError
+        return module._without_work(submission, LAB, "key", "fine")
+
+    monkeypatch.setattr(module, "grade_one", fail)
+    monkeypatch.setattr(module, "_executor", lambda *_: ThreadPoolExecutor(1))
+    batch = [Submission("bad", "f"), Submission("good", "f")]
+    grades = grade_all(batch, MODULE.id, SEED, tmp_path, unsafe=True)
+    assert [g.status for g in grades] == ["could not be graded (MemoryError): run the command again", "fine"]
+    assert grades[0].key == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs Unix limits")
+def test_without_a_sandbox_when_told_so():
+    result = grade_one(Submission("me", "file", json.dumps(SOLVED)), MODULE.id, SEED, unsafe=True, limits=LIMITS)
+    assert points(result) == FULL

@@ -37,7 +37,7 @@ def grade(
     ] = False,
 ) -> None:
     """Grade a folder of submissions, each in a sandbox."""
-    from course_lib.coursework.grading.grade import grade_all
+    from course_lib.coursework.grading.grade import UNGRADED, grade_all
     from course_lib.coursework.grading.submissions import collect
     from course_lib.coursework.modules import find_module
 
@@ -53,6 +53,8 @@ def grade(
         print(f"{g.student:<{width}}  {g.points:>3} of {sum(e.of for e in g.exercises)}  {g.status}")
     waiting = sum(bool(a.answer) for g in grades for a in g.open_answers)
     print(f"{len(grades)} submissions; {waiting} answers to open questions wait for a person, in {out / 'results'}")
+    if any(g.status.startswith(UNGRADED) for g in grades):
+        raise typer.Exit(1)
 
 
 def _finals(out: Path, marks: Path | None, roster: Path | None) -> tuple:

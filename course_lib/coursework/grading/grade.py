@@ -28,6 +28,7 @@ from course_lib.exercises import Exercise, Lab, load_lab
 from course_lib.exercises.calls import Outcome
 
 MOST_RUNS = 12  # each run after the first leaves out a cell or a function that ended the one before
+UNGRADED = "could not be graded"  # not the student's doing: such a result is made again by the next call
 WORKER = Path(__file__).with_name("worker.py")
 
 
@@ -108,7 +109,7 @@ def grade_one(
         return _without_work(submission, lab, key, f"no exercise of {lab.title} is in it: is it another lab?")
     report = _run(code, lab, seed, unsafe, limits or sandbox.Limits())
     if not report.started:  # no cell of the student's ran, so it is not the student's doing: tried again next time
-        why = "could not be graded: the sandbox did not start Python"
+        why = f"{UNGRADED}: the sandbox did not start Python"
         return _without_work(submission, lab, "", why)
     notes = [f"cell {i + 1} was left out: {why}" for i, why in report.left_out.items() if isinstance(i, int)]
     release = json.loads(submission.text).get("metadata", {}).get("course", {})
@@ -296,7 +297,11 @@ def grade_all(
         with _executor(jobs, scheduler, len(todo)) as executor:
             futures = {executor.submit(grade_one, s, module, seed, unsafe): s for s in todo}
             for future in as_completed(futures):
-                grade = future.result()
+                try:
+                    grade = future.result()
+                except Exception as error:  # a worker that died takes no other submission with it
+                    why = f"{UNGRADED} ({type(error).__name__}): run the command again"
+                    grade = _without_work(futures[future], load_lab(module), "", why)
                 write_whole(place(results, grade.student), json.dumps(asdict(grade), indent=1, ensure_ascii=False))
                 grades[grade.student] = grade
                 print(f"{grade.student}: {grade.points} points, {grade.status}", file=sys.stderr)

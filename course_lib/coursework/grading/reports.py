@@ -13,6 +13,7 @@ from pathlib import Path
 from course_lib.coursework.files import write_whole
 from course_lib.coursework.grading.marks import Final
 from course_lib.exercises import Lab
+from course_lib.exercises.report import with_code
 
 STYLE = """
 body{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em;line-height:1.5;color:#1a1a1a;background:#fff}
@@ -44,10 +45,10 @@ def feedback_page(final: Final, lab: Lab) -> str:
         good = final.points[name] == final.of[name]
         lines = [f"<p>{final.points[name]:g} of {final.of[name]} points: {html.escape(final.statuses[name])}</p>"]
         if result and result.message:
-            lines.append(f"<p>{html.escape(result.message)}</p>")
+            lines.append(f"<p>{with_code(result.message[:1].upper() + result.message[1:])}</p>")
         if result and not good:
             marks = [f"{'✓' if kept else '✗'} {html.escape(p)}" for p, kept in result.properties.items()]
-            lines.append(f"<p>{' · '.join(marks)}</p><p>Hint: {html.escape(exercise.hints[0])}</p>")
+            lines.append(f"<p>{' · '.join(marks)}</p><p>Hint: {with_code(exercise.hints[0])}</p>")
         lines.append(f"<p>Next: {'go on.' if good else f'try it again with lab.{name}.hint().'}</p>")
         kind = "good" if good else "bad"
         title = f"{'✓' if good else '✗'} {exercise.number}. {exercise.title}"
@@ -112,7 +113,8 @@ def _csv(rows: list[list[object]]) -> str:
 
 def summary_page(finals: list[Final], lab: Lab) -> str:
     """The class on one page: points of each exercise as bars, the most common mistakes, similar answers."""
-    parts = [f"<p>{len(finals)} students, {sum(f.grade is not None for f in finals)} submissions.</p>"]
+    handed_in = sum(f.grade is not None for f in finals)
+    parts = [f"<p>{len(finals)} students, {handed_in} submissions. Below each bar stand points, above it students.</p>"]
     for exercise in lab.exercises:
         counts = Counter(f.points[exercise.function] for f in finals)
         mistakes = Counter(
@@ -123,9 +125,10 @@ def summary_page(finals: list[Final], lab: Lab) -> str:
             if e.function == exercise.function and e.mistake
         )
         messages = {m.name: m.message for m in exercise.mistakes}
-        items = "".join(f"<li>{n} ×: {html.escape(messages[m])}</li>" for m, n in mistakes.most_common(3))
+        items = "".join(f"<li>{n} ×: {with_code(messages[m])}</li>" for m, n in mistakes.most_common(3))
         title = f"{exercise.number}. {exercise.title}"
-        parts.append(f"<h2>{html.escape(title)}</h2>{_bars(counts, exercise.points, title)}<ul>{items}</ul>")
+        parts.append(f"<h2>{html.escape(title)}</h2>{_bars(counts, exercise.points, title)}")
+        parts.append(f"<p>Most common mistakes:</p><ul>{items}</ul>" if items else "")
     pairs = similar(finals)
     rows = "".join(f"<li>{html.escape(a)} and {html.escape(b)}: {why}</li>" for a, b, why in pairs)
     parts.append(f"<h2>To look at: similar open answers</h2><ul>{rows or '<li>none</li>'}</ul>")
@@ -139,7 +142,7 @@ def _bars(counts: Counter, most: int, title: str) -> str:
     bars = []
     for points in range(most + 1):
         n = sum(c for p, c in counts.items() if round(p) == points)
-        height = 70 * n / highest
+        height = 60 * n / highest
         x = 40 * points + 10
         bars.append(f'<rect x="{x}" y="{80 - height:.1f}" width="28" height="{height:.1f}" fill="#0072B2"/>')
         bars.append(f'<text x="{x + 14}" y="95" font-size="12" text-anchor="middle">{points}</text>')

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import selectors
 import shutil
 import signal
@@ -127,6 +126,8 @@ def run(
 
     `bwrap=None` runs it without a sandbox, which only a flag with a frightening name does.
     """
+    import resource  # not on Windows, where there is no bubblewrap either
+
     call = command(bwrap, binds, limits, program) if bwrap else program
 
     def confine() -> None:
