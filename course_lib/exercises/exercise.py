@@ -170,8 +170,8 @@ class Exercise:
 
     # --- cases and judgement, the same in a lab and in grading ----------------------------------------
 
-    def calls(self, seed: int) -> list[Call]:
-        """All calls that judge a function: `cases` cases, then each property on each case."""
+    def calls(self, seed: int | str) -> list[Call]:
+        """All calls that judge a function: `cases` cases, then each property on each case; the seed decides all."""
         calls = []
         for index in range(self.cases):
             generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{self.function}:{index}".encode()))
