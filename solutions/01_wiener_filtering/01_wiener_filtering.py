@@ -20,10 +20,10 @@
 # - find the same filter by regression, as a matrix,
 # - say what a wrong spectrum or a wrong noise level costs, in decibels.
 #
-# **How the exercises work.** Each one has a cell with a function to fill in: replace the two lines under
-# `# YOUR CODE HERE`, also the one that raises. The cell after it checks your function and says what is wrong, if anything.
-# For hints, run for example `lab.power_spectrum.hint()` in a cell of your own: each call shows one more. If you are stuck,
-# go on: the cells below then work with the course's own function. You can come back at any time.
+# **How the exercises work.** Each one has a cell with a function to fill in: put your lines in place of
+# `raise NotImplementedError()`. The cell after it checks your function and says what is wrong, if anything. For hints, run for
+# example `lab.power_spectrum.hint()` in a cell of your own: each call shows one more. If you are stuck, go on: the cells below
+# then work with the course's own function. You can come back at any time.
 
 # %%
 import math
