@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 LEAST_SIGMA, MOST_SIGMA = 1e-4, 10.0  # in units of the range from black to white
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".ppm", ".pnm")
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,8 @@ def evaluate_module(module: str, data: Path, out: Path, *, sigmas: list[str], se
     name = find_module(module).id
     if name not in EVALUATIONS:
         raise expect.InputError(f"expected a module among {', '.join(EVALUATIONS)}, got {name!r}")
+    from course_lib.data.readers import IMAGE_SUFFIXES
+
     levels = {text: noise_level(text) for text in sigmas}
     out = Path(out)
     if out.is_dir() or not out.parent.is_dir() or out.suffix.lower() in IMAGE_SUFFIXES:

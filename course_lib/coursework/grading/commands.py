@@ -11,6 +11,10 @@ import typer
 
 from course_lib import expect
 
+Results = Annotated[Path, typer.Argument(help="the folder that `course grade` wrote")]
+Marks = Annotated[Path | None, typer.Option("--marks", help="CSV: student,item,points,reason")]
+Roster = Annotated[Path | None, typer.Option("--roster", help="CSV: student,name,id,email")]
+
 
 def release(
     modules: Annotated[list[str], typer.Argument(help="modules to hand out, such as 01")],
@@ -68,9 +72,9 @@ def _finals(out: Path, marks: Path | None, roster: Path | None) -> tuple:
 
 
 def grades(
-    out: Annotated[Path, typer.Argument(help="the folder that `course grade` wrote")],
-    marks: Annotated[Path | None, typer.Option("--marks", help="CSV: student,item,points,reason")] = None,
-    roster: Annotated[Path | None, typer.Option("--roster", help="CSV: student,name,id,email")] = None,
+    out: Results,
+    marks: Marks = None,
+    roster: Roster = None,
 ) -> None:
     """Put marks and roster to the results: tables for Canvas, Moodle and nbgrader, and a class summary."""
     from course_lib.coursework.files import write_whole
@@ -86,9 +90,9 @@ def grades(
 
 
 def feedback(
-    out: Annotated[Path, typer.Argument(help="the folder that `course grade` wrote")],
-    marks: Annotated[Path | None, typer.Option("--marks", help="CSV: student,item,points,reason")] = None,
-    roster: Annotated[Path | None, typer.Option("--roster", help="CSV: student,name,id,email")] = None,
+    out: Results,
+    marks: Marks = None,
+    roster: Roster = None,
 ) -> None:
     """Write one self-contained page for each student: what passed, the diagnosis, a hint, the next step."""
     from course_lib.coursework.grading.grade import place
