@@ -111,7 +111,7 @@ def execute(notebook: NotebookNode, folder: Path, *, threads: int | None = None)
     if threads:
         env |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     client = NotebookClient(
-        notebook, timeout=CELL_TIMEOUT, kernel_name=KERNEL["name"], record_timing=False,
+        notebook, timeout=CELL_TIMEOUT, kernel_name=KERNEL["name"], record_timing=False, coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}},
     )  # fmt: skip
     start = time.perf_counter()
