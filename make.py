@@ -175,8 +175,10 @@ def test(arguments):
     set_up("dev")
     unit = ["-n", "2", "--dist", "loadfile", "--nbval", "--nbval-sanitize-with", "tests/nbval.cfg"]
     unit += ["--nbval-cell-timeout", "120", "tests", *NOTEBOOK_FOLDERS, "--ignore=tests/browser"]
-    threads = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"  # two workers, one thread each; kernels inherit it
+    # kernels inherit it: one thread for each of two workers, and no progress bars in what is compared
+    quiet = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    before = {name: os.environ.get(name) for name in quiet}
+    os.environ.update(quiet)
     steps = [
         ("ruff", "check", "."),
         ("ruff", "format", "--check", "."),
@@ -184,9 +186,10 @@ def test(arguments):
         ("pytest", *unit, *arguments),
     ]
     failed = [" ".join(step[:2]) for step in steps if run(*step) != 0]
-    del os.environ["OMP_NUM_THREADS"]
-    if threads is not None:
-        os.environ["OMP_NUM_THREADS"] = threads
+    for name, value in before.items():
+        del os.environ[name]
+        if value is not None:
+            os.environ[name] = value
     status = run("pytest", "-s", "tests/browser", *arguments)
     if status != 0 and not (status == 5 and arguments):  # 5: the arguments chose no test of these
         failed.append("pytest tests/browser")

@@ -1,7 +1,18 @@
 """Estimators without learned weights."""
 
 from course_lib.classical.baselines import bilateral, gaussian_blur
+from course_lib.classical.dictionary import dictionary_reconstruction, matching_pursuit
+from course_lib.classical.fidelity import KullbackLeibler, LeastSquares
 from course_lib.classical.linear_mmse import extract_patches, linear_mmse
+from course_lib.classical.linear_solvers import conjugate_gradients, kaczmarz, tikhonov, tikhonov_closed_form
+from course_lib.classical.low_rank import LowRankPlusSparse, low_rank_plus_sparse
+from course_lib.classical.mri import wavelet_reconstruction, zero_filled
+from course_lib.classical.phase_transition import basis_pursuit, donoho_tanner, recovery_rate
+from course_lib.classical.proximal import duality_gap, fista, gradient_descent, ista
+from course_lib.classical.regularizers import L1, NonNegative, NoRegularizer, NuclearNorm, soft_threshold
+from course_lib.classical.solution import ConvergenceWarning, Solution
+from course_lib.classical.total_variation import Analysis, primal_dual, total_variation, tv_reconstruction
+from course_lib.classical.wavelets import OrthogonalWavelet, UndecimatedWavelet
 from course_lib.classical.wiener import (
     effective_width,
     expected_mse,
@@ -15,7 +26,12 @@ from course_lib.classical.wiener import (
 )
 
 __all__ = [
-    "bilateral", "effective_width", "expected_mse", "extract_patches", "filter_symmetric", "gain_kernel",
-    "gaussian_blur", "linear_mmse", "power_spectrum", "radial_profile",
-    "wiener_denoise", "wiener_filter", "wiener_gain",
+    "Analysis", "ConvergenceWarning", "KullbackLeibler", "L1", "LeastSquares", "LowRankPlusSparse", "NoRegularizer",
+    "NonNegative", "NuclearNorm", "OrthogonalWavelet", "Solution", "UndecimatedWavelet", "basis_pursuit",
+    "bilateral", "conjugate_gradients", "dictionary_reconstruction", "donoho_tanner", "duality_gap",
+    "effective_width", "expected_mse", "extract_patches", "filter_symmetric", "fista", "gain_kernel",
+    "gaussian_blur", "gradient_descent", "ista", "kaczmarz", "linear_mmse", "low_rank_plus_sparse",
+    "matching_pursuit", "power_spectrum", "primal_dual", "radial_profile", "recovery_rate", "soft_threshold",
+    "tikhonov", "tikhonov_closed_form", "total_variation", "tv_reconstruction", "wavelet_reconstruction",
+    "wiener_denoise", "wiener_filter", "wiener_gain", "zero_filled",
 ]  # fmt: skip

@@ -38,15 +38,29 @@ def start(
 @app.command()
 def evaluate(
     module: Annotated[str, typer.Argument(help="01, wiener_filtering or 01_wiener_filtering")],
-    data: Annotated[Path, typer.Option("--data", help="a folder of images")],
+    data: Annotated[Path, typer.Option("--data", help="a folder of images; 02 also NIfTI volumes and fastMRI files")],
     out: Annotated[Path, typer.Option("--out", help="the JSON file to write")],
-    sigma: Annotated[list[str] | None, typer.Option("--sigma", help="noise level, such as 25/255; repeats")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="seed of the noise")] = 0,
+    sigma: Annotated[
+        list[str] | None, typer.Option("--sigma", help="01: noise level; 25/255 if none is given; repeats")
+    ] = None,
+    acceleration: Annotated[
+        list[float] | None, typer.Option("--acceleration", help="02: R, from 1; 4 and 8 if none is given; repeats")
+    ] = None,
+    mask: Annotated[
+        str | None, typer.Option("--mask", help="02: random_lines (the default) or variable_density_2d")
+    ] = None,
+    slices: Annotated[
+        int | None,
+        typer.Option("--slices", help="02: the most of a volume; if not given, 10 of a NIfTI, all of a fastMRI file"),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="seed of noise and masks")] = 0,
 ) -> None:
     """Run a module's methods on a folder of your own data: a table, and a JSON file."""
     from course_lib.coursework.evaluate import evaluate_module
 
-    evaluate_module(module, data, out, sigmas=sigma or ["25/255"], seed=seed)
+    options = {"sigma": sigma, "acceleration": acceleration, "mask": mask, "slices": slices}
+    given = {name: value for name, value in options.items() if value not in (None, [])}
+    evaluate_module(module, data, out, seed=seed, **given)
 
 
 @app.command()

@@ -107,7 +107,7 @@ def execute(notebook: NotebookNode, folder: Path, *, threads: int | None = None)
     """
     from nbclient import NotebookClient
 
-    env = dict(os.environ)
+    env = os.environ | {"TQDM_DISABLE": "1"}  # a progress bar is no output
     if threads:
         env |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     client = NotebookClient(

@@ -1,6 +1,15 @@
 """Clean images, all of them offline, and readers for a folder of your own."""
 
 from course_lib.data.brain import brain_anatomy
+from course_lib.data.mri_files import FastMRIVolume, centre_crop, luminance, read_fastmri, read_nifti_slices
+from course_lib.data.phantoms import (
+    SHEPP_LOGAN,
+    Ellipse,
+    ellipse_kspace,
+    ellipse_phantom,
+    ellipse_sinogram,
+    moving_phantom,
+)
 from course_lib.data.photographs import (
     PHOTOGRAPHS,
     TEST_PHOTOGRAPHS,
@@ -12,6 +21,8 @@ from course_lib.data.power_law import gaussian_images, power_law_spectrum
 from course_lib.data.readers import image_files, read_image
 
 __all__ = [
-    "PHOTOGRAPHS", "TEST_PHOTOGRAPHS", "TRAINING_PHOTOGRAPHS", "brain_anatomy", "gaussian_images",
-    "image_files", "photographs", "power_law_spectrum", "read_image", "with_symmetries",
+    "Ellipse", "FastMRIVolume", "PHOTOGRAPHS", "SHEPP_LOGAN", "TEST_PHOTOGRAPHS", "TRAINING_PHOTOGRAPHS",
+    "brain_anatomy", "centre_crop", "ellipse_kspace", "ellipse_phantom", "ellipse_sinogram", "gaussian_images",
+    "image_files", "luminance", "moving_phantom", "photographs", "power_law_spectrum", "read_fastmri", "read_image",
+    "read_nifti_slices", "with_symmetries",
 ]  # fmt: skip

@@ -26,7 +26,7 @@ def brain_anatomy(
 
     Args:
         heights_mm: MNI z coordinates of the slices, whole millimetres from -72 to 116.
-        size: pixels a side, from 2 to 197; the head's centre is the image's centre.
+        size: pixels a side, from 2 to 256; the head's centre is the image's centre, with air around it.
 
     Returns:
         "t1" (intensity), "grey_matter" and "white_matter" (probability), each float32 in [0, 1] and of
@@ -36,8 +36,8 @@ def brain_anatomy(
         InputError: a height or a size outside its range.
     """
     expect.image_size(size)
-    if size > 197:
-        raise expect.InputError(f"expected a size of at most 197 pixels, got {size}")
+    if size > 256:
+        raise expect.InputError(f"expected a size of at most 256 pixels, got {size}")
     heights_mm = list(heights_mm) if isinstance(heights_mm, Sequence | range) else [heights_mm]
     if not heights_mm or any(not isinstance(h, int) or not LOWEST_MM <= h <= HIGHEST_MM for h in heights_mm):
         raise expect.InputError(

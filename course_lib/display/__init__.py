@@ -2,8 +2,10 @@
 
 from course_lib.display.claims import claim
 from course_lib.display.figures import METHODS, Method, as_picture, method_style, show_figure, show_images
+from course_lib.display.progress import progress_bar
 from course_lib.display.sliders import Player, play
 
 __all__ = [
-    "METHODS", "Method", "Player", "as_picture", "claim", "method_style", "play", "show_figure", "show_images",
+    "METHODS", "Method", "Player", "as_picture", "claim", "method_style", "play", "progress_bar",
+    "show_figure", "show_images",
 ]  # fmt: skip

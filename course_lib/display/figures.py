@@ -62,6 +62,14 @@ METHODS = {
     "oracle": Method("Gaussian blur, tuned on each image (oracle)", ORANGE, ":", "v"),
     "bilateral": Method("bilateral filter", GREEN, "-.", "D"),
     "linear_mmse": Method("linear MMSE matrix", PURPLE, "--", "P"),
+    "zero_filled": Method("zero-filled", GREY, ":", "x"),
+    "tikhonov": Method("Tikhonov", PURPLE, "--", "P"),
+    "wavelet": Method("wavelet ℓ1", ORANGE, "-.", "^"),
+    "tv": Method("total variation", BLUE, "-", "s"),
+    "dictionary": Method("dictionary learning", GREEN, "--", "D"),
+    "fbp": Method("filtered back-projection", VERMILION, ":", "v"),
+    "ista": Method("ISTA", ORANGE, "--", "^"),
+    "fista": Method("FISTA", BLUE, "-", "s"),
 }
 
 

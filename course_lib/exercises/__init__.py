@@ -10,7 +10,7 @@ from course_lib.exercises.lab import Lab, OpenQuestion
 from course_lib.exercises.question import Question
 
 #: module id → the file of this room that declares its lab
-LABS = {"01_wiener_filtering": "wiener_filtering"}
+LABS = {"01_wiener_filtering": "wiener_filtering", "02_compressed_sensing": "compressed_sensing"}
 
 
 def load_lab(module: str) -> Lab:

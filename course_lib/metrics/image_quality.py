@@ -1,4 +1,4 @@
-"""Mean squared error, PSNR and SSIM, in the one convention of the course."""
+"""Mean squared error, NMSE, PSNR and SSIM, in the one convention of the course."""
 
 from __future__ import annotations
 
@@ -19,6 +19,24 @@ def mse(
     expect.images("target", target)
     expect.same_shape("estimate", estimate, "target", target)
     return (estimate - target).square().mean(dim=(1, 2, 3))
+
+
+def nmse(
+    estimate: Float[torch.Tensor, "batch channel height width"],
+    target: Float[torch.Tensor, "batch channel height width"],
+) -> Float[torch.Tensor, " batch"]:
+    """Normalised mean squared error of each image, ‖x̂ − x‖²/‖x‖²: the same in any unit of intensity.
+
+    The formula is fastMRI's (Zbontar et al. 2018), which takes a whole volume as one image; here each slice has
+    its own value, as it has its own PSNR.
+
+    Raises:
+        InputError: a target that is 0 everywhere.
+    """
+    energy = mse(target, torch.zeros_like(target))
+    if (energy == 0).any():
+        raise expect.InputError("expected targets with a value other than 0 for NMSE, got one of zeros")
+    return mse(estimate, target) / energy
 
 
 def psnr(

@@ -1,6 +1,23 @@
 """How a clean image becomes data: linear operators, and noise apart from them."""
 
-from course_lib.physics.noise import add_gaussian_noise
-from course_lib.physics.operators import CircularConvolution, LinearOperator, gaussian_gain
+from course_lib.physics.differences import FiniteDifferences
+from course_lib.physics.masks import line_mask, radial_mask, variable_density_mask
+from course_lib.physics.mri import (
+    CoilSampling,
+    FourierSampling,
+    coil_sensitivities,
+    fourier,
+    inverse_fourier,
+    point_spread_function,
+)
+from course_lib.physics.noise import add_gaussian_noise, add_poisson_noise
+from course_lib.physics.operators import CircularConvolution, LinearOperator, MatrixOperator, gaussian_gain
+from course_lib.physics.radon import Radon
+from course_lib.physics.single_pixel import HadamardSampling, SplitHadamardSampling, sequency_mask, walsh_matrix
 
-__all__ = ["CircularConvolution", "LinearOperator", "add_gaussian_noise", "gaussian_gain"]
+__all__ = [
+    "CircularConvolution", "CoilSampling", "FiniteDifferences", "FourierSampling", "HadamardSampling",
+    "LinearOperator", "MatrixOperator", "Radon", "SplitHadamardSampling", "add_gaussian_noise", "add_poisson_noise",
+    "coil_sensitivities", "fourier", "gaussian_gain", "inverse_fourier", "line_mask", "point_spread_function",
+    "radial_mask", "sequency_mask", "variable_density_mask", "walsh_matrix",
+]  # fmt: skip

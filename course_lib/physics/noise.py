@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Inexact
 
 from course_lib import expect
 
 
 def add_gaussian_noise(
-    images: Float[torch.Tensor, "*shape"], sigma: float, generator: torch.Generator
-) -> Float[torch.Tensor, "*shape"]:
-    """y = x + z with independent z ~ N(0, σ²) in every pixel.
+    images: Inexact[torch.Tensor, "*shape"], sigma: float, generator: torch.Generator
+) -> Inexact[torch.Tensor, "*shape"]:
+    """y = x + z with independent z ~ N(0, σ²) in every pixel; in complex data, in each of the two parts.
 
     Args:
-        images: x, any shape, real.
+        images: x, any shape, real or complex (k-space).
         sigma: σ ≥ 0 in the units of `images`: for images in [0, 1], 25/255 is a usual value.
         generator: the source of randomness, on the device of `images`.
 
@@ -24,7 +24,24 @@ def add_gaussian_noise(
     expect.tensor("images", images)
     sigma = expect.sigma(sigma)
     expect.generator(generator)
-    if images.is_complex():
-        raise expect.InputError(f"expected real images, got {expect.describe(images)}")
-    noise = torch.randn(images.shape, generator=generator, dtype=images.dtype, device=images.device)
-    return images + sigma * noise
+    parts = torch.view_as_real(images) if images.is_complex() else images
+    noise = torch.randn(parts.shape, generator=generator, dtype=parts.dtype, device=parts.device)
+    return images + sigma * (torch.view_as_complex(noise) if images.is_complex() else noise)
+
+
+def add_poisson_noise(
+    images: Float[torch.Tensor, "*shape"], photons: float, generator: torch.Generator
+) -> Float[torch.Tensor, "*shape"]:
+    """Counted light, scaled back: Poisson(photons · x) / photons, of mean x and variance x / photons.
+
+    Args:
+        images: x, any shape, real, at least 0.
+        photons: mean count where x is 1, above 0.
+        generator: the source of randomness, on the device of `images`.
+    """
+    expect.tensor("images", images)
+    photons = expect.number("the number of photons", photons, above=0)
+    expect.generator(generator)
+    if images.is_complex() or (images < 0).any():
+        raise expect.InputError(f"expected images of at least 0, got {expect.describe(images)} with other values")
+    return torch.poisson(images * photons, generator=generator) / photons

@@ -14,8 +14,14 @@ class LinearOperator(ABC):
     """A linear map A from images (or signals) to measurements.
 
     `domain_shape` and `range_shape` are the shapes of one element; any number of leading dimensions (batch,
-    channel) passes through. A subclass writes `_forward` and `_adjoint`; shapes are checked here.
+    channel) passes through. A subclass writes `_forward` and `_adjoint`; shapes are checked here. Where
+    `complex_domain` is set, images may be complex; where `complex_range` is set, measurements must be. An operator
+    that differs from element to element of a batch names the batch's shape in `batch_shape`.
     """
+
+    complex_domain = False
+    complex_range = False
+    batch_shape: tuple[int, ...] = ()
 
     def __init__(self, domain_shape: tuple[int, ...], range_shape: tuple[int, ...]) -> None:
         self.domain_shape = tuple(domain_shape)
@@ -33,7 +39,16 @@ class LinearOperator(ABC):
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """Aᴴ y, for y of shape (..., *range_shape): ⟨A x, y⟩ = ⟨x, Aᴴ y⟩ for all x and y."""
-        return self._adjoint(self._checked(y, self.range_shape, "adjoint"))
+        return self._adjoint(self.checked_measurements(y))
+
+    def checked_measurements(self, y: torch.Tensor, name: str = "adjoint") -> torch.Tensor:
+        """Return y if its shape is the operator's, and complex where it must be."""
+        y = self._checked(y, self.range_shape, name)
+        if self.complex_range and not y.is_complex():
+            raise expect.InputError(
+                f"{type(self).__name__}.{name}: expected complex measurements, got {expect.describe(y)}"
+            )
+        return y
 
     def normal(self, x: torch.Tensor) -> torch.Tensor:
         """AᴴA x."""
@@ -43,9 +58,13 @@ class LinearOperator(ABC):
         return self.forward(x)
 
     def norm(self, iterations: int = 100, tolerance: float = 1e-6) -> float:
-        """The largest singular value of A, by power iteration on AᴴA from a fixed random start."""
+        """The largest singular value of A, by power iteration on AᴴA from a fixed random start.
+
+        The iteration approaches it from below, and stops when one step changes it by less than `tolerance`.
+        """
         generator = torch.Generator().manual_seed(0)
-        x = torch.randn(self.domain_shape, generator=generator, dtype=torch.float64)
+        dtype = torch.complex128 if self.complex_domain else torch.float64
+        x = torch.randn((*self.batch_shape, *self.domain_shape), generator=generator, dtype=dtype)
         value = 0.0
         for _ in range(iterations):
             x = x / x.norm()
@@ -62,7 +81,40 @@ class LinearOperator(ABC):
             raise expect.InputError(f"{name}: expected shape (..., {wanted}), got {expect.describe(value)}")
         if not (value.is_floating_point() or value.is_complex()):
             raise expect.InputError(f"{name}: expected floating-point numbers, got {expect.describe(value)}")
+        batch = tuple(value.shape[: -len(shape)])
+        if not _spreads(self.batch_shape, batch):
+            wanted = ", ".join(map(str, (*self.batch_shape, *shape)))
+            raise expect.InputError(f"{name}: expected shape ({wanted}), got {expect.describe(value)}")
         return value
+
+
+class MatrixOperator(LinearOperator):
+    """A x with the matrix written out: the deck's y = A x on vectors (..., columns).
+
+    Args:
+        matrix: A, (rows, columns), real or complex.
+    """
+
+    def __init__(self, matrix: torch.Tensor) -> None:
+        expect.tensor("matrix", matrix, dims=2, shape="(rows, columns)")
+        super().__init__((matrix.shape[1],), (matrix.shape[0],))
+        self.matrix = matrix
+        self.complex_domain = self.complex_range = matrix.is_complex()
+
+    def _matching(self, x: torch.Tensor) -> torch.Tensor:
+        dtype = torch.promote_types(x.dtype, torch.complex32) if self.matrix.is_complex() else x.dtype
+        return self.matrix.to(x.device, dtype)
+
+    def _forward(self, x: torch.Tensor) -> torch.Tensor:
+        matrix = self._matching(x)
+        return x.to(matrix.dtype) @ matrix.mT
+
+    def _adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        return y @ self._matching(y).conj()
+
+    def norm(self, iterations: int = 0, tolerance: float = 0.0) -> float:
+        """The largest singular value, exactly."""
+        return float(torch.linalg.matrix_norm(self.matrix, 2))
 
 
 class CircularConvolution(LinearOperator):
@@ -105,6 +157,11 @@ class CircularConvolution(LinearOperator):
     def norm(self, iterations: int = 0, tolerance: float = 0.0) -> float:
         """max |ŵ|, exactly: complex exponentials are the eigenvectors of every circular convolution."""
         return float(self.gain.abs().max())
+
+
+def _spreads(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
+    """Whether broadcasting makes `large` of the two shapes."""
+    return len(small) <= len(large) and all(a in (1, b) for a, b in zip(reversed(small), reversed(large), strict=False))
 
 
 def gaussian_gain(shape: tuple[int, int], width: float) -> Float[torch.Tensor, "height width"]:

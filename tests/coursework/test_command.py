@@ -131,6 +131,11 @@ BAD = {
     "out in no folder": (("evaluate", "01", "--data", "empty", "--out", "no/x.json"), "expected --out as a JSON file"),
     "out is a folder": (("evaluate", "01", "--data", "empty", "--out", "empty"), "expected --out as a JSON file"),
     "out is missing": (("evaluate", "01", "--data", "empty"), "--out"),
+    "another module's option": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--mask", "x"), "got --mask"),
+    "noise for k-space": (("evaluate", "02", "--data", "empty", "--out", "x.json", "--sigma", "0.1"), "got --sigma"),
+    "R in words": (("evaluate", "02", "--data", "empty", "--out", "x.json", "--acceleration", "x"), "--acceleration"),
+    "R below 1": (("evaluate", "02", "--data", "empty", "--out", "x.json", "--acceleration", "0.5"), "got 0.5"),
+    "no MRI files": (("evaluate", "02", "--data", "empty", "--out", "x.json"), "got empty, where none was found"),
     "seed in words": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--seed", "one"), "--seed"),
 }
 

@@ -77,7 +77,7 @@ def test_brain_slices_have_front_up_and_tissue_where_it_belongs():
 def test_brain_slices_out_of_range():
     with pytest.raises(expect.InputError, match="from -72 to 116"):
         data.brain_anatomy(heights_mm=(200,))
-    with pytest.raises(expect.InputError, match="at most 197"):
+    with pytest.raises(expect.InputError, match="at most 256"):
         data.brain_anatomy(size=300)
 
 

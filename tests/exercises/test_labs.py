@@ -52,6 +52,12 @@ def test_each_known_mistake_fails_with_its_own_message(exercise, mistake, functi
     assert not result.value_right
 
 
+def _in_double_precision(value):
+    if not isinstance(value, torch.Tensor) or value.dtype == torch.bool:
+        return value
+    return value.to(torch.complex128 if value.is_complex() else torch.float64)
+
+
 @pytest.mark.parametrize(("lab", "exercise"), EXERCISES, ids=NAMES)
 def test_blank_shape_nan_numpy_and_double(lab, exercise):
     def blank(*arguments):
@@ -70,7 +76,7 @@ def test_blank_shape_nan_numpy_and_double(lab, exercise):
         return tuple(v[None] for v in value) if isinstance(value, tuple) else value[None]
 
     def double(*arguments):
-        return exercise.reference(*(a.double() if isinstance(a, torch.Tensor) else a for a in arguments))
+        return exercise.reference(*map(_in_double_precision, arguments))
 
     assert judge(exercise, blank).status == "not attempted yet"
     for function, said in [(nan, "NaN"), (as_numpy, "numpy array"), (one_more_dimension, "shape")]:
@@ -99,7 +105,7 @@ def test_a_lab_fits_its_time(module):
     assert [e.number for e in (*lab.exercises, *lab.open_questions)] == list(range(1, len(lab.exercises) + 2))
 
 
-EVASIVE = {
+EVASIVE_01 = {
     "power_spectrum": [lambda images: torch.zeros(images.shape[-2:]), lambda images: images[0, 0],
                        lambda images: torch.full(images.shape[-2:], float("inf"))],
     "wiener_gain": [lambda S, sigma: torch.ones_like(S), lambda S, sigma: torch.full_like(S, 0.5), lambda S, sigma: S],
@@ -110,11 +116,33 @@ EVASIVE = {
     "spectrum_risks": [lambda candidates, truth, sigma: candidates, lambda candidates, *_: torch.ones(len(candidates))],
     "mismatch_cost": [lambda *arguments: torch.tensor(0.0), lambda *arguments: 1.0],
 }  # fmt: skip
+EVASIVE_02 = {
+    "undersample": [lambda image, mask: image, lambda image, mask: torch.zeros_like(image) + 0j,
+                    lambda image, mask: mask + 0 * image],
+    "zero_filled": [lambda kspace: kspace, lambda kspace: torch.zeros_like(kspace), torch.ones_like],
+    "soft_threshold": [lambda z, threshold: z, lambda z, threshold: torch.zeros_like(z)],
+    "ista_step": [lambda x, *_: x, lambda x, *_: torch.zeros_like(x)],
+    "fista": [lambda A, *_: torch.zeros(A.shape[1]), lambda A, *_: torch.ones(A.shape[1])],
+    "tikhonov": [lambda A, *_: torch.zeros(A.shape[1]), lambda A, *_: torch.ones(A.shape[1])],
+    "total_variation": [lambda image: torch.zeros(len(image)), lambda image: torch.ones(len(image))],
+}  # fmt: skip
+EVASIVE = {"01_wiener_filtering": EVASIVE_01, "02_compressed_sensing": EVASIVE_02}
 
 
-@pytest.mark.parametrize(("name", "function"), [(n, f) for n, fs in EVASIVE.items() for f in fs])
-def test_an_answer_that_says_nothing_earns_nothing(name, function):
-    result = judge(load_lab("01_wiener_filtering")[name], function, 5)
+def _each(functions):
+    """(module, exercise, function) for each function of the modules' tables."""
+    return [(module, name, f) for module, table in functions.items() for name, fs in table.items() for f in fs]
+
+
+def test_every_exercise_has_evasive_answers_and_other_ways():
+    for lab in map(load_lab, LABS):
+        names = {e.function for e in lab.exercises}
+        assert set(EVASIVE[lab.module]) == set(OTHER_WAYS[lab.module]) == names
+
+
+@pytest.mark.parametrize(("module", "name", "function"), _each(EVASIVE))
+def test_an_answer_that_says_nothing_earns_nothing(module, name, function):
+    result = judge(load_lab(module)[name], function, 5)
     assert result.status == "failed"
     assert result.points == 0
 
@@ -203,7 +231,7 @@ def _difference_of_logs(spectrum, assumed_sigma, truth, sigma):
     return log_error(spectrum, assumed_sigma) - log_error(truth, sigma)
 
 
-OTHER_WAYS = {
+OTHER_WAYS_01 = {
     "power_spectrum": (_by_numpy, _by_real_and_imaginary_part, _by_product_with_conjugate),
     "wiener_gain": (_one_over_one_plus, _one_minus_noise_share),
     "apply_gain": (_image_by_image, _by_circular_padding),
@@ -214,11 +242,199 @@ OTHER_WAYS = {
 }
 
 
-@pytest.mark.parametrize(("name", "function"), [(n, f) for n, fs in OTHER_WAYS.items() for f in fs])
+def _by_roll(image, mask):
+    rows, columns = image.shape[-2:]
+    k = torch.fft.fft2(image.roll((-(rows // 2), -(columns // 2)), (-2, -1)), norm="ortho")
+    return torch.where(mask, k.roll((rows // 2, columns // 2), (-2, -1)), 0)
+
+
+def _shifts_over_all_dimensions(image, mask):
+    k = torch.fft.fftshift(torch.fft.fft2(torch.fft.ifftshift(image), norm="ortho"))  # the batch moves, and back
+    k[..., ~mask] = 0
+    return k
+
+
+def _by_numpy_fft(image, mask):
+    k = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(image.numpy(), axes=(2, 3))), axes=(2, 3))
+    return torch.from_numpy(k / np.sqrt(mask.numel())) * mask
+
+
+def _mask_first(image, mask):
+    moved = torch.fft.fft2(torch.fft.ifftshift(image.to(torch.complex64), dim=(2, 3)), norm="ortho")
+    return torch.fft.fftshift(moved * torch.fft.ifftshift(mask), dim=(2, 3))
+
+
+def _dft_matrix(n):
+    grid = torch.arange(n, dtype=torch.float64) - n // 2
+    return torch.polar(torch.full((n, n), n**-0.5, dtype=torch.float64), -2 * torch.pi * torch.outer(grid, grid) / n)
+
+
+def _by_matrices(kspace):
+    rows, columns = (_dft_matrix(n).mH.to(kspace.dtype) for n in kspace.shape[-2:])
+    return rows @ kspace @ columns.mT
+
+
+def _by_conjugation(kspace):
+    moved = torch.fft.ifftshift(kspace.conj(), dim=(-2, -1))
+    return torch.fft.fftshift(torch.fft.fft2(moved, norm="ortho"), dim=(-2, -1)).conj()
+
+
+def _plane_by_plane(kspace):
+    planes = [torch.fft.fftshift(torch.fft.ifft2(torch.fft.ifftshift(k[0]), norm="ortho")) for k in kspace]
+    return torch.stack(planes)[:, None]
+
+
+def _by_angle(z, threshold):
+    if not z.is_complex():
+        return torch.sign(z) * (z.abs() - threshold).clamp(min=0)
+    return torch.polar((z.abs() - threshold).clamp(min=0), z.angle())
+
+
+def _by_factor(z, threshold):
+    return z * (1 - threshold / z.abs()).clamp(min=0)
+
+
+def _by_projection(z, threshold):
+    return z - z * (threshold / z.abs().clamp(min=threshold))
+
+
+def _by_autograd(x, A, y, step, weight):
+    x = x.clone().requires_grad_()
+    (0.5 * (A @ x - y).square().sum()).backward()
+    v = (x - step * x.grad).detach()
+    return v.sign() * (v.abs() - step * weight).relu()
+
+
+def _by_two_relus(x, A, y, step, weight):
+    v, t = x + step * A.T @ (y - A @ x), step * weight
+    return (v - t).relu() - (-v - t).relu()
+
+
+def _with_lists(A, y, step, weight, iterations):
+    xs, ts = [torch.zeros(A.shape[1])] * 2, [1.0, 1.0]
+    for _ in range(iterations):
+        z = xs[-1] + (ts[-2] - 1) / ts[-1] * (xs[-1] - xs[-2])
+        xs.append(_by_two_relus(z, A, y, step, weight))
+        ts.append((1 + (1 + 4 * ts[-1] ** 2) ** 0.5) / 2)
+    return xs[-1]
+
+
+def _in_double(A, y, step, weight, iterations):
+    A, y = A.double(), y.double()
+    x, z, t = A.T @ (0 * y), A.T @ (0 * y), torch.tensor(1.0)
+    for _ in range(iterations):
+        old, x = x, _by_two_relus(z, A, y, step, weight)
+        old_t, t = t, 0.5 + torch.sqrt(0.25 + t**2)
+        z = x + (old_t - 1) / t * (x - old)
+    return x.float()
+
+
+def _primal(A, y, weight):
+    return torch.linalg.solve(A.T @ A + weight * torch.eye(A.shape[1]), A.T @ y)
+
+
+def _dual_by_inverse(A, y, weight):
+    return A.T @ torch.linalg.inv(A @ A.T + weight * torch.eye(A.shape[0])) @ y
+
+
+def _by_svd(A, y, weight):
+    U, s, Vh = torch.linalg.svd(A, full_matrices=False)
+    return Vh.T @ (s / (s**2 + weight) * (U.T @ y))
+
+
+def _by_stacking(A, y, weight):
+    stacked = torch.cat([A, weight**0.5 * torch.eye(A.shape[1])])
+    return torch.linalg.lstsq(stacked, torch.cat([y, torch.zeros(A.shape[1])])[:, None]).solution[:, 0]
+
+
+def _padded(image):
+    x = torch.nn.functional.pad(image, (0, 1, 0, 1), mode="replicate")
+    down, right = x[..., 1:, :-1] - x[..., :-1, :-1], x[..., :-1, 1:] - x[..., :-1, :-1]
+    return (down**2 + right**2 + 1e-12).sqrt().flatten(1).sum(1)
+
+
+def _in_parts(image):
+    down, right = image.diff(dim=2), image.diff(dim=3)
+    inside = torch.hypot(down[..., :-1], right[:, :, :-1]).sum((1, 2, 3))
+    return inside + down[..., -1].abs().sum((1, 2)) + right[:, :, -1].abs().sum((1, 2))
+
+
+def _by_numpy_pad(image):
+    x = image.numpy()
+    down = np.pad(np.diff(x, axis=2), ((0, 0), (0, 0), (0, 1), (0, 0)))
+    right = np.pad(np.diff(x, axis=3), ((0, 0), (0, 0), (0, 0), (0, 1)))
+    return torch.from_numpy(np.sqrt(down**2 + right**2).sum((1, 2, 3)))
+
+
+OTHER_WAYS_02 = {
+    "undersample": (_by_roll, _shifts_over_all_dimensions, _by_numpy_fft, _mask_first),
+    "zero_filled": (_by_matrices, _by_conjugation, _plane_by_plane),
+    "soft_threshold": (_by_angle, _by_factor, _by_projection),
+    "ista_step": (_by_autograd, _by_two_relus),
+    "fista": (_with_lists, _in_double),
+    "tikhonov": (_primal, _dual_by_inverse, _by_svd, _by_stacking),
+    "total_variation": (_padded, _in_parts, _by_numpy_pad),
+}
+OTHER_WAYS = {"01_wiener_filtering": OTHER_WAYS_01, "02_compressed_sensing": OTHER_WAYS_02}
+
+
+@pytest.mark.parametrize(("module", "name", "function"), _each(OTHER_WAYS))
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_right_answer_written_in_another_way_passes(name, function, seed):
-    result = judge(load_lab("01_wiener_filtering")[name], function, seed)
+def test_a_right_answer_written_in_another_way_passes(module, name, function, seed):
+    result = judge(load_lab(module)[name], function, seed)
     assert result.passed, str(result)
+
+
+# --- module 02: what its tables cannot say ------------------------------------------------------------
+
+
+def _phase_by_division(z, threshold):
+    return z / z.abs() * (z.abs() - threshold).clamp(min=0)
+
+
+def test_a_threshold_that_makes_nan_of_zero_is_told_so():
+    """Such a function is right wherever z is not zero."""
+    result = judge(load_lab("02_compressed_sensing")["soft_threshold"], _phase_by_division)
+    assert result.status == "failed"
+    assert result.value_right
+    assert "A value of 0 has no phase (0 / 0), and should stay 0. Here some of the returned numbers are NaN" in (
+        result.message
+    )
+
+
+def test_ista_breaks_the_bound_that_fista_keeps():
+    lab = load_lab("02_compressed_sensing")["fista"]
+    plain = next(m for m in lab.mistakes if m.name == "_no_momentum")
+    assert "FISTA's bound" not in judge(lab, plain.function).kept
+    assert "FISTA's bound" in judge(lab, lab.reference).kept
+
+
+def test_the_library_gives_what_lab_02_teaches():
+    """The references are written out in the lab's own words; the library's functions agree with them."""
+    from course_lib import classical, physics
+
+    lab = load_lab("02_compressed_sensing")
+
+    def by_fista(A, y, step, weight, iterations):
+        A, L1 = physics.MatrixOperator(A), classical.L1(weight)
+        return classical.fista(A, y, L1, step=step, iterations=iterations, tolerance=0, restart=False).x
+
+    def by_ista(x, A, y, step, weight):
+        A, L1 = physics.MatrixOperator(A), classical.L1(weight)
+        return classical.ista(A, y, L1, step=step, iterations=1, tolerance=0, start=x).x
+
+    library = {
+        "undersample": lambda image, mask: physics.FourierSampling(mask)(image),
+        "zero_filled": physics.inverse_fourier,
+        "soft_threshold": classical.soft_threshold,
+        "ista_step": by_ista,
+        "fista": by_fista,
+        "tikhonov": classical.tikhonov_closed_form,
+        "total_variation": lambda image: classical.total_variation(image)[:, 0],
+    }
+    assert set(library) == {e.function for e in lab.exercises}
+    for name, function in library.items():
+        assert judge(lab[name], function).passed, str(judge(lab[name], function))
 
 
 # --- the self-test ------------------------------------------------------------------------------------

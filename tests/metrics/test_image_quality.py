@@ -1,4 +1,4 @@
-"""PSNR and SSIM in the convention of the docstrings, against brute force and a second library."""
+"""NMSE, PSNR and SSIM in the convention of the docstrings, against brute force and a second library."""
 
 import numpy as np
 import pytest
@@ -23,6 +23,19 @@ def test_mse_and_psnr_are_one_number_an_image(pair):
         assert metrics.mse(*pair)[i].item() == pytest.approx(brute / 64**2, rel=1e-5)
         assert metrics.psnr(*pair)[i].item() == pytest.approx(-10 * np.log10(brute / 64**2), rel=1e-5)
     assert metrics.psnr(clean, clean).isinf().all()
+
+
+def test_nmse_is_the_share_of_the_energy_that_is_wrong(pair):
+    estimate, clean = pair
+    for i in range(2):
+        a, b = estimate[i].double().numpy(), clean[i].double().numpy()
+        wanted = np.linalg.norm(a - b) ** 2 / np.linalg.norm(b) ** 2
+        assert metrics.nmse(*pair)[i].item() == pytest.approx(wanted, rel=1e-5)
+    torch.testing.assert_close(metrics.nmse(7 * estimate, 7 * clean), metrics.nmse(*pair))
+    assert metrics.nmse(torch.zeros_like(clean), clean).tolist() == pytest.approx([1.0, 1.0])
+    assert metrics.nmse(estimate.double(), clean.double()).dtype == torch.float64
+    with pytest.raises(expect.InputError, match="other than 0 for NMSE"):
+        metrics.nmse(clean, torch.zeros_like(clean))
 
 
 def test_ssim_equals_its_definition(pair):

@@ -1,0 +1,175 @@
+"""Wavelet transforms as linear operators, with the filters of PyWavelets: orthonormal, and undecimated.
+
+Borders are periodic, so that the first is orthonormal exactly and both run on any device, through autograd.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from course_lib import expect
+from course_lib.physics import LinearOperator
+
+MOST_LEVELS = 4
+
+
+class OrthogonalWavelet(LinearOperator):
+    """The orthonormal wavelet transform W: Wᴴ W = W Wᴴ = I. Coefficients keep the image's shape.
+
+    The coarse image stands in the upper left corner, details around it, finest outside (Mallat's layout).
+
+    Args:
+        shape: (height, width), each divisible by 2^levels.
+        wavelet: an orthogonal wavelet of PyWavelets, such as "haar" or "db4".
+        levels: number of scales; without it as many as the shape allows, at most 4.
+
+    Raises:
+        InputError: an unknown or not orthogonal wavelet, or a shape that cannot be halved `levels` times.
+    """
+
+    complex_domain = True
+
+    def __init__(self, shape: tuple[int, int], wavelet: str = "db4", levels: int | None = None) -> None:
+        height, width = (expect.image_size(side) for side in shape)
+        filters = _filters(wavelet)
+        halvings = _halvings(math.gcd(height, width))
+        levels = min(MOST_LEVELS, halvings) if levels is None else expect.count("the number of levels", levels)
+        if not 1 <= levels <= halvings:
+            raise expect.InputError(
+                f"expected sides divisible by {2 ** max(levels, 1)} for {max(levels, 1)} levels, got {height}×{width}; "
+                "the undecimated transform takes any size"
+            )
+        super().__init__((height, width), (height, width))
+        self.levels = levels
+        self._filters = filters
+
+    def _corners(self) -> list[tuple]:
+        """What each level works on, finest first: the whole, then its upper left quarter, …"""
+        height, width = self.domain_shape
+        return [(..., slice(height >> level), slice(width >> level)) for level in range(self.levels)]
+
+    def _forward(self, x: torch.Tensor) -> torch.Tensor:
+        coefficients = x.clone()
+        for corner in self._corners():
+            columns = _split(coefficients[corner], self._filters, dim=-1)
+            coefficients[corner] = _split(columns, self._filters, dim=-2)
+        return coefficients
+
+    def _adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        image = y.clone()
+        for corner in reversed(self._corners()):
+            columns = _merge(image[corner], self._filters, dim=-2)
+            image[corner] = _merge(columns, self._filters, dim=-1)
+        return image
+
+    def norm(self, iterations: int = 0, tolerance: float = 0.0) -> float:
+        """1, exactly."""
+        return 1.0
+
+
+class UndecimatedWavelet(LinearOperator):
+    """All shifts of a wavelet transform at once (Coifman and Donoho 1995): Wᴴ W = I, 3·levels + 1 bands.
+
+    Each band is a convolution, so any size will do, and no shift of the grid is preferred.
+
+    Args:
+        shape: (height, width).
+        wavelet: an orthogonal wavelet of PyWavelets.
+        levels: number of scales, at least 1.
+    """
+
+    complex_domain = True
+
+    def __init__(self, shape: tuple[int, int], wavelet: str = "db4", levels: int = MOST_LEVELS) -> None:
+        height, width = (expect.image_size(side) for side in shape)
+        low, high = _filters(wavelet)
+        expect.count("the number of levels", levels)
+        bands, coarse = [], torch.ones(height, width, dtype=torch.complex128)
+        for level in range(levels):
+            (low_rows, high_rows), (low_columns, high_columns) = (
+                [_response(f, side, 2**level) for f in (low, high)] for side in (height, width)
+            )
+            details = [(low_rows, high_columns), (high_rows, low_columns), (high_rows, high_columns)]
+            bands += [coarse * torch.outer(rows, columns) for rows, columns in details]
+            coarse = coarse * torch.outer(low_rows, low_columns)
+        self._responses = torch.stack([*bands, coarse])
+        self.levels = levels
+        super().__init__((height, width), tuple(self._responses.shape))
+
+    def shift_weights(self) -> torch.Tensor:
+        """2^−level for each band: with them the ℓ1 norm is the mean of the orthonormal one over all shifts."""
+        scale = [2.0**-level for level in range(1, self.levels + 1) for _ in range(3)]
+        return torch.tensor([*scale, 2.0**-self.levels], dtype=torch.float64)[:, None, None]
+
+    def _forward(self, x: torch.Tensor) -> torch.Tensor:
+        responses = self._responses.to(x.device, torch.promote_types(x.dtype, torch.complex32))
+        y = torch.fft.ifft2(responses * torch.fft.fft2(x)[..., None, :, :])
+        return y if x.is_complex() else y.real
+
+    def _adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        responses = self._responses.to(y.device, torch.promote_types(y.dtype, torch.complex32))
+        x = torch.fft.ifft2((responses.conj() * torch.fft.fft2(y)).sum(dim=-3))
+        return x if y.is_complex() else x.real
+
+    def norm(self, iterations: int = 0, tolerance: float = 0.0) -> float:
+        """1, exactly."""
+        return 1.0
+
+
+def _filters(wavelet: str) -> tuple[list[float], list[float]]:
+    """Low-pass and high-pass analysis filters."""
+    import pywt
+
+    try:
+        found = pywt.Wavelet(wavelet)
+    except (ValueError, TypeError, AttributeError):
+        raise expect.InputError(f'expected the name of a wavelet, such as "haar" or "db4", got {wavelet!r}') from None
+    # PyWavelets calls "dmey" orthogonal, whose filter is a cut one: its even shifts overlap by 2e-3
+    overlaps = np.correlate(found.dec_lo, found.dec_lo, "full")[len(found.dec_lo) - 1 :: 2]
+    if not found.orthogonal or abs(overlaps[1:]).max(initial=0) > 1e-9:
+        raise expect.InputError(f"expected an orthogonal wavelet, got {wavelet!r}")
+    return found.dec_lo, found.dec_hi
+
+
+def _split(x: torch.Tensor, filters: tuple[list[float], list[float]], dim: int) -> torch.Tensor:
+    """One level along one dimension: the low-pass half, then the high-pass half (periodic, as PyWavelets does it).
+
+    Output i is Σₖ tap₋ₖ·x[2i + k − reach], with the taps taken from the last one on, two at a time.
+    """
+    reach = len(filters[0]) // 2 - 1
+    even, odd = x.roll(reach, dim).unflatten(dim, (-1, 2)).unbind(dim)
+    halves = [torch.zeros_like(even), torch.zeros_like(even)]
+    for j in range(reach + 1):
+        a, b = even.roll(-j, dim), odd.roll(-j, dim)
+        for half, taps in zip(halves, filters, strict=True):
+            half.add_(a, alpha=taps[-1 - 2 * j]).add_(b, alpha=taps[-2 - 2 * j])
+    return torch.cat(halves, dim)
+
+
+def _merge(y: torch.Tensor, filters: tuple[list[float], list[float]], dim: int) -> torch.Tensor:
+    """The transpose of `_split`, which is its inverse."""
+    reach = len(filters[0]) // 2 - 1
+    halves = y.chunk(2, dim)
+    even, odd = torch.zeros_like(halves[0]), torch.zeros_like(halves[0])
+    for j in range(reach + 1):
+        for half, taps in zip(halves, filters, strict=True):
+            shifted = half.roll(j, dim)
+            even.add_(shifted, alpha=taps[-1 - 2 * j])
+            odd.add_(shifted, alpha=taps[-2 - 2 * j])
+    pairs = torch.stack([even, odd], dim)
+    return pairs.flatten(dim - 1, dim).roll(-reach, dim)
+
+
+def _response(taps: list[float], side: int, dilation: int) -> torch.Tensor:
+    """Frequency response of a filter with zeros put between its taps, scaled so that |low|² + |high|² = 1."""
+    omega = 2 * torch.pi * torch.fft.fftfreq(side, dtype=torch.float64)
+    place = dilation * torch.arange(len(taps), dtype=torch.float64)
+    waves = torch.exp(-1j * omega[:, None] * place)
+    return waves @ torch.tensor(taps, dtype=torch.complex128) / math.sqrt(2)
+
+
+def _halvings(side: int) -> int:
+    return (side & -side).bit_length() - 1
