@@ -1,7 +1,8 @@
 """Speed, measured side by side in one run: python make.py bench.
 
 Each pair is timed in turns (ours, theirs, ours, …), and the ratio of the medians is printed: a noisy machine
-slows both. Nothing here can fail; the budgets are printed beside what was measured.
+slows both. Nothing here can fail; the budgets are printed beside what was measured. The pairs are written to
+docs/benchmarks.md with the versions.
 """
 
 from __future__ import annotations
@@ -11,14 +12,22 @@ import io
 import statistics
 import time
 from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from compressed_sensing import compressed_sensing
+from radon import radon
 from scipy.ndimage import convolve
 from scipy.signal import fftconvolve
 
 from course_lib import classical, data, physics
 from course_lib.exercises import wiener_filtering as lab
+
+TABLE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+PEERS = ("torch", "numpy", "scipy", "scikit-image", "sigpy", "pywavelets")
 
 SIGMA = 25 / 255
 
@@ -29,11 +38,43 @@ def seconds(function: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def pair(name: str, ours: Callable[[], object], theirs: Callable[[], object], peer: str, runs: int = 11) -> None:
+class Row(NamedTuple):
+    """One line of the table: what ours took, and what the peer took for the same."""
+
+    name: str
+    ours: float
+    peer: str
+    theirs: float
+    unit: str = "ms"
+
+    def __str__(self) -> str:
+        ours, theirs = (f"{value:.4g} {self.unit}" for value in (self.ours, self.theirs))
+        return f"| {self.name} | {ours} | {self.peer} | {theirs} | {self.ours / self.theirs:.2f} |"
+
+
+def pair(name: str, ours: Callable[[], object], theirs: Callable[[], object], peer: str, runs: int = 11) -> Row:
+    """Both in turns, and the medians of their times."""
     ours(), theirs()  # warm up
     times = [(seconds(ours), seconds(theirs)) for _ in range(runs)]
-    a, b = (statistics.median(column) for column in zip(*times, strict=True))
-    print(f"{name:<44}{1000 * a:>9.2f} ms   {peer:<30}{1000 * b:>9.2f} ms   ratio {a / b:.2f}")
+    a, b = (1000 * statistics.median(column) for column in zip(*times, strict=True))
+    return shown(Row(name, a, peer, b))
+
+
+def shown(row: Row) -> Row:
+    print(row, flush=True)
+    return row
+
+
+def write(rows: list[Row]) -> None:
+    versions = ", ".join(f"{name} {version(name)}" for name in PEERS)
+    TABLE.write_text(
+        "# Benchmarks\n\n"
+        "Written by `make bench`: each pair in turns on one machine, medians; below 1 is faster than the peer.\n\n"
+        "| what | ours | peer | theirs | ratio |\n|---|---|---|---|---|\n"
+        + "\n".join(map(str, rows))
+        + f"\n\nThreads: {torch.get_num_threads()}. Versions: {versions}.\n",
+        encoding="utf-8",
+    )
 
 
 def alone(name: str, function: Callable[[], object], budget: str, runs: int = 21) -> None:
@@ -42,7 +83,7 @@ def alone(name: str, function: Callable[[], object], budget: str, runs: int = 21
     print(f"{name:<44}{1000 * median:>9.2f} ms   {budget}")
 
 
-def wiener() -> None:
+def wiener() -> list[Row]:
     training = data.photographs()
     spectrum = classical.power_spectrum(data.with_symmetries(training))
     gain = classical.wiener_gain(spectrum, SIGMA)
@@ -53,10 +94,10 @@ def wiener() -> None:
     image = noisy[0, 0].numpy()
     padded = np.pad(image, 127, mode="wrap")
     weights = classical.gain_kernel(gain).numpy()
-    pair(
+    filtered = pair(
         "Wiener filter, 256 × 256", lambda: A(noisy), lambda: fftconvolve(padded, weights, "valid"), "scipy fftconvolve"
     )
-    pair(
+    mirrored = pair(
         "65 × 65 kernel, mirrored borders",
         lambda: classical.filter_symmetric(noisy, kernel),
         lambda: convolve(image, kernel.numpy(), mode="reflect"),
@@ -67,12 +108,13 @@ def wiener() -> None:
     covariance = patches @ patches.T / 256
     mean = torch.zeros(256, dtype=torch.float64)
     identity = SIGMA**2 * np.eye(256)
-    pair(
+    matrix = pair(
         "linear MMSE matrix, 256 pixels",
         lambda: classical.linear_mmse(mean, covariance, SIGMA),
         lambda: covariance.numpy() @ np.linalg.inv(covariance.numpy() + identity),
         "numpy inverse",
     )
+    return [filtered, mirrored, matrix]
 
 
 def slider() -> None:
@@ -108,6 +150,6 @@ def checks() -> None:
 
 if __name__ == "__main__":
     print(f"torch threads: {torch.get_num_threads()}")
-    wiener()
+    write([*wiener(), *radon(pair), *compressed_sensing(pair, lambda *row: shown(Row(*row)))])
     slider()
     checks()

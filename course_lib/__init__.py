@@ -7,6 +7,8 @@ Rooms, in the order in which data flows; a room imports only from rooms above it
     physics      how they are measured: linear operators, noise
     metrics      how good an estimate is: PSNR, SSIM
     classical    estimators without learned weights: Wiener, linear MMSE, bilateral
+    networks     estimators with learned weights; loading shipped weights
+    training     how networks get their weights: the loop, recipes, checkpoints
     exercises    what the labs ask, with its checks, hints and known mistakes
     coursework   notebooks, the `course` command, the machine check
 
@@ -17,7 +19,7 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-ROOMS = ("display", "data", "physics", "metrics", "classical", "exercises", "coursework")
+ROOMS = ("display", "data", "physics", "metrics", "classical", "networks", "training", "exercises", "coursework")
 
 
 def __getattr__(name: str):

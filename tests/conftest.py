@@ -7,7 +7,7 @@ os.environ.pop("NBGRADER_EXECUTION", None)
 
 import jaxtyping
 
-ROOMS = ["display", "data", "physics", "metrics", "classical"]
+ROOMS = ["display", "data", "physics", "metrics", "classical", "networks", "training"]
 jaxtyping.install_import_hook([f"course_lib.{room}" for room in ROOMS], "typechecker.check")
 
 import pytest

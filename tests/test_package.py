@@ -39,7 +39,12 @@ def test_conda_users_get_the_same_dependencies():
     for extra in ("instructor", "dev"):
         wanted |= dict.fromkeys(r for r in project["optional-dependencies"][extra] if not r.startswith(project["name"]))
     conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
-    renamed = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib", "playwright-python": "playwright"}
+    renamed = {
+        "pytorch-cpu": "torch",
+        "matplotlib-base": "matplotlib",
+        "playwright-python": "playwright",
+        "pytorch-lightning": "lightning-fabric",  # conda-forge has the one inside the other
+    }
     found = set()
     for entry in conda:
         name = _name(entry)
@@ -61,7 +66,8 @@ def test_constraints_pin_every_dependency():
 
 
 def test_every_student_dependency_is_used():
-    names = {"pillow": "PIL", "scikit-image": "skimage", "scikit-learn": "sklearn", "jupyterlab": "jupyterlab"}
+    names = {"pillow": "PIL", "scikit-image": "skimage", "scikit-learn": "sklearn", "pywavelets": "pywt",
+             "lightning-fabric": "lightning_fabric"}  # fmt: skip
     text = "\n".join(
         p.read_text(encoding="utf-8")
         for p in [*ROOT.glob("course_lib/**/*.py"), *ROOT.glob("lectures/*.py"), ROOT / "make.py"]

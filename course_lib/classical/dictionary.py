@@ -12,7 +12,7 @@ from jaxtyping import Complex, Float
 
 from course_lib import expect
 from course_lib.classical.proximal import as_fidelity
-from course_lib.classical.solution import Monitor, Solution, relative_change
+from course_lib.classical.solution import Monitor, Solution, norm, relative_change
 from course_lib.physics import FourierSampling
 
 
@@ -64,8 +64,14 @@ def dictionary_reconstruction(
     expect.generator(generator)
     expect.count("the patch's side", patch, least=2)
     expect.count("the stride", stride)
+    expect.count("the number of atoms", atoms)
+    expect.count("the sparsity", sparsity)
     if patch > min(A.domain_shape):
         raise expect.InputError(f"expected patches within the image of {A.domain_shape}, got {patch} pixels")
+    if stride > patch:
+        raise expect.InputError(f"expected patches that leave no gap, a stride up to {patch}, got {stride}")
+    first, last = (expect.number("an error of coding", error, above=0) for error in errors)
+    expect.number("the noise weight", noise_weight, above=0)
     seed = int(torch.randint(2**31, (), generator=generator))
     learner = MiniBatchDictionaryLearning(
         atoms, alpha=1.0, batch_size=256, max_iter=2, random_state=seed, transform_algorithm="omp",
@@ -77,7 +83,7 @@ def dictionary_reconstruction(
     D = _cosine_dictionary(patch, atoms).to(x.real.dtype)
     coverage = (patch / stride) ** 2
     for k in range(iterations):
-        threshold = errors[0] * (errors[1] / errors[0]) ** (k / max(iterations - 1, 1))
+        threshold = first * (last / first) ** (k / max(iterations - 1, 1))
         patches = _cut(x, patch, stride)
         means = patches.mean(dim=1, keepdim=True)
         busy = (patches - means).square().mean(dim=1).sqrt() > threshold
@@ -91,11 +97,10 @@ def dictionary_reconstruction(
             D = D / D.norm(dim=1, keepdim=True).clamp(min=1e-12)
         coded = means.expand_as(patches).clone()
         coded[busy] += matching_pursuit(chosen, D, sparsity, threshold)
-        distance = float((patches - coded).square().sum())
         average = _assemble(coded, x, patch, stride)
         previous, x = x, average + noise_weight / (1 + noise_weight) * A.adjoint(y - A(average))
-        misfit = float((A(x) - y).abs().square().sum())
-        if monitor.record(distance + noise_weight * coverage * misfit, relative_change(x, previous)):
+        distance, misfit = norm(_cut(x, patch, stride) - coded), norm(A(x) - y)
+        if monitor.record(distance**2 + noise_weight * coverage * misfit**2, relative_change(x, previous)):
             break
     return monitor.solution(x)
 

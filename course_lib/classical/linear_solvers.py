@@ -10,7 +10,7 @@ from jaxtyping import Inexact
 
 from course_lib import expect
 from course_lib.classical.proximal import as_fidelity
-from course_lib.classical.solution import Monitor, Solution, norm
+from course_lib.classical.solution import Monitor, Solution, inner, norm
 from course_lib.physics import LinearOperator
 
 
@@ -99,7 +99,12 @@ def conjugate_gradients(
         return monitor.solution(x)
     for _ in range(iterations):
         image = apply(direction)
-        length = energy / inner(direction, image)
+        curvature = inner(direction, image)
+        if curvature <= 0:
+            raise expect.InputError(
+                f"conjugate gradients: expected no negative eigenvalue, got a direction of curvature {curvature:.1e}"
+            )
+        length = energy / curvature
         x = x + length * direction
         residual = residual - length * image
         energy, previous = inner(residual, residual), energy
@@ -152,8 +157,3 @@ def kaczmarz(
         if monitor.record(0.5 * distance**2, distance / scale):
             break
     return monitor.solution(x)
-
-
-def inner(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Re⟨a, b⟩ over all elements."""
-    return float((a.conj() * b).sum().real)

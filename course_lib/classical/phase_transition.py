@@ -19,10 +19,10 @@ def donoho_tanner(delta: float) -> float:
     ρ(δ) = max_z [1 − (2/δ)g(z)] / [1 + z² − 2g(z)], g(z) = (1 + z²)Φ(−z) − zφ(z) (Donoho, Maleki, Montanari 2009).
 
     Args:
-        delta: δ = measurements/unknowns, from above 0 to below 1.
+        delta: δ = measurements/unknowns, from above 0 to 1.
     """
     delta = expect.number("the undersampling ratio delta", delta, above=0, most=1)
-    z = torch.linspace(0, 8, 20001, dtype=torch.float64)
+    z = torch.linspace(1e-6, 8, 20001, dtype=torch.float64)  # at 0 it would be 0/0 for delta = 1
     tail = 0.5 * torch.special.erfc(z / math.sqrt(2))
     g = (1 + z**2) * tail - z * torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
     return float(((1 - 2 / delta * g) / (1 + z**2 - 2 * g)).max())

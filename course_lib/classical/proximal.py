@@ -14,7 +14,7 @@ from jaxtyping import Inexact
 from course_lib import expect
 from course_lib.classical.fidelity import Fidelity, LeastSquares
 from course_lib.classical.regularizers import L1, NoRegularizer, Regularizer
-from course_lib.classical.solution import Monitor, Solution, norm, relative_change, squares
+from course_lib.classical.solution import Monitor, Solution, inner, norm, relative_change, squares
 from course_lib.physics import LinearOperator
 
 GAP_EVERY = 10  # iterations between two looks at the duality gap, which costs one adjoint
@@ -143,7 +143,7 @@ def duality_gap(
     primal = 0.5 * norm(residual) ** 2 + regularizer.value(x)
     largest = float(squares(regularizer.coefficients(A.adjoint(residual))).max()) ** 0.5
     theta = residual * min(1.0, regularizer.weight / largest if largest > 0 else 1.0)
-    dual = -0.5 * norm(theta) ** 2 - float((theta.conj() * y).sum().real)
+    dual = -0.5 * norm(theta) ** 2 - inner(theta, y)
     return primal - dual
 
 
@@ -163,4 +163,4 @@ def lipschitz(A: LinearOperator, fidelity: Fidelity) -> float:
 
 
 def _uphill(z: torch.Tensor, x: torch.Tensor, previous: torch.Tensor) -> bool:
-    return float(((z - x).conj() * (x - previous)).sum().real) > 0
+    return inner(z - x, x - previous) > 0

@@ -6,6 +6,8 @@ which costs a solver less than asking for it again.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from jaxtyping import Inexact
 
@@ -26,33 +28,43 @@ def soft_threshold(z: Inexact[torch.Tensor, "*shape"], threshold: float) -> Inex
     return z * ((magnitude - threshold).clamp(min=0) / magnitude.clamp(min=torch.finfo(magnitude.dtype).tiny))
 
 
-class NoRegularizer:
+class Regularizer(ABC):
+    """What a proximal method needs to know of R: its value, and its proximal operator."""
+
+    @abstractmethod
+    def value(self, x: torch.Tensor) -> float:
+        """R(x)."""
+
+    @abstractmethod
+    def prox_and_value(self, v: torch.Tensor, step: float) -> tuple[torch.Tensor, float]:
+        """x = prox_{ηR}(v) for the step η, and R(x)."""
+
+    def prox(self, v: torch.Tensor, step: float) -> torch.Tensor:
+        """prox_{ηR}(v) alone."""
+        return self.prox_and_value(v, step)[0]
+
+
+class NoRegularizer(Regularizer):
     """R(x) = 0."""
 
     def value(self, x: torch.Tensor) -> float:
         return 0.0
 
-    def prox(self, v: torch.Tensor, step: float) -> torch.Tensor:
-        return v
-
     def prox_and_value(self, v: torch.Tensor, step: float) -> tuple[torch.Tensor, float]:
         return v, 0.0
 
 
-class NonNegative:
+class NonNegative(Regularizer):
     """R(x) = 0 if every pixel is at least 0, else infinite: the prior knowledge f > 0 of deck 004."""
 
     def value(self, x: torch.Tensor) -> float:
         return float("inf") if (x < 0).any() else 0.0
 
-    def prox(self, v: torch.Tensor, step: float) -> torch.Tensor:
-        return v.clamp(min=0)
-
     def prox_and_value(self, v: torch.Tensor, step: float) -> tuple[torch.Tensor, float]:
-        return self.prox(v, step), 0.0
+        return v.clamp(min=0), 0.0
 
 
-class L1:
+class L1(Regularizer):
     """R(x) = λ‖W x‖₁ with an orthonormal W, such as `OrthogonalWavelet`; without W, λ‖x‖₁.
 
     The proximal operator is Wᴴ soft(W v, ηλ): soft thresholding of the coefficients.
@@ -73,16 +85,13 @@ class L1:
     def value(self, x: torch.Tensor) -> float:
         return self.weight * float(squares(self.coefficients(x)).sqrt().sum())
 
-    def prox(self, v: torch.Tensor, step: float) -> torch.Tensor:
-        return self.prox_and_value(v, step)[0]
-
     def prox_and_value(self, v: torch.Tensor, step: float) -> tuple[torch.Tensor, float]:
         shrunk = soft_threshold(self.coefficients(v), step * self.weight)
         value = self.weight * float(squares(shrunk).sqrt().sum())
         return shrunk if self.transform is None else self.transform.adjoint(shrunk), value
 
 
-class NuclearNorm:
+class NuclearNorm(Regularizer):
     """R(X) = λ·(sum of singular values) of the matrix whose rows are the frames of a film (frames, ...).
 
     Args:
@@ -95,14 +104,8 @@ class NuclearNorm:
     def value(self, x: torch.Tensor) -> float:
         return self.weight * float(torch.linalg.svdvals(x.flatten(1)).sum())
 
-    def prox(self, v: torch.Tensor, step: float) -> torch.Tensor:
-        """Soft thresholding of the singular values."""
-        return self.prox_and_value(v, step)[0]
-
     def prox_and_value(self, v: torch.Tensor, step: float) -> tuple[torch.Tensor, float]:
+        """Soft thresholding of the singular values."""
         left, values, right = torch.linalg.svd(v.flatten(1), full_matrices=False)
         kept = soft_threshold(values, step * self.weight)
         return ((left * kept) @ right).reshape(v.shape), self.weight * float(kept.sum())
-
-
-Regularizer = NoRegularizer | NonNegative | L1 | NuclearNorm

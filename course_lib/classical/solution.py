@@ -88,6 +88,11 @@ class Monitor:
         return Solution(x, self.objective, converged, text)
 
 
+def inner(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Re⟨a, b⟩ over all elements."""
+    return float(torch.vdot(a.flatten(), b.flatten()).real)
+
+
 def relative_change(new: torch.Tensor, old: torch.Tensor) -> float:
     """‖new − old‖ / ‖new‖, and 0 where both are 0."""
     change, size = norm(new - old), norm(new)

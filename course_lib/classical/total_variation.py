@@ -11,7 +11,7 @@ from course_lib import expect
 from course_lib.classical.fidelity import Fidelity
 from course_lib.classical.proximal import as_fidelity, lipschitz
 from course_lib.classical.regularizers import NonNegative, NoRegularizer
-from course_lib.classical.solution import Monitor, Solution, relative_change, squares
+from course_lib.classical.solution import Monitor, Solution, norm, relative_change, squares
 from course_lib.physics import FiniteDifferences, LinearOperator
 
 
@@ -71,7 +71,8 @@ def primal_dual(
 
         x⁺ = prox_{τG}(x − τ (Aᴴ∇D(A x) + Kᴴu)),     u⁺ = project(u + ς K(2x⁺ − x))
 
-    with 1/τ = L/2 + ς‖K‖². Only the operators and their adjoints are used, no inverse.
+    with 1/τ = L/2 + ς‖K‖². Only the operators and their adjoints are used, no inverse. While x and u move at unlike
+    speeds, ς is changed for the slower one's good, each time by less (Goldstein, Li and Yuan 2015).
 
     Args:
         A: the forward operator.
@@ -81,19 +82,19 @@ def primal_dual(
         iterations: the most iterations.
         tolerance: on ‖x_k − x_{k−1}‖/‖x_k‖ and the same of u.
         start: x₀; Aᴴy/‖A‖² when not given.
-        balance: ς‖K‖² over L/2. It changes the speed, not the answer.
+        balance: ς‖K‖² over L/2 at the start. It changes the speed, not the answer.
     """
     D, G, K = as_fidelity(A, data), constraint or NoRegularizer(), regularizer.K
-    L = lipschitz(A, D)
-    dual_step = expect.number("the balance", balance, above=0) * L / 2 / K.norm() ** 2
-    step = 1 / (L / 2 + dual_step * K.norm() ** 2)
+    L, K_norm = lipschitz(A, D), K.norm()
+    balance, adaptation = expect.number("the balance", balance, above=0), 0.5
     monitor = Monitor("primal-dual", "relative change of x and u", iterations, tolerance)
     x = A.adjoint(D.y) * (D.curvature / L) if start is None else start
-    x = G.prox(x, step)
+    x = G.prox(x, 1 / L)
     Ax, Kx = A(x), K(x)
     u = torch.zeros_like(Kx)
     monitor.start(D.value(Ax) + regularizer.value(Kx) + G.value(x))
     for _ in range(iterations):
+        dual_step, step = balance * L / 2 / K_norm**2, 1 / (L / 2 + balance * L / 2)
         previous, K_previous, u_previous = x, Kx, u
         x = G.prox(x - step * (A.adjoint(D.gradient(Ax)) + K.adjoint(u)), step)
         Ax, Kx = A(x), K(x)
@@ -101,6 +102,10 @@ def primal_dual(
         change = max(relative_change(x, previous), relative_change(u, u_previous))
         if monitor.record(D.value(Ax) + regularizer.value(Kx) + G.value(x), change):
             break
+        primal, dual = norm(x - previous) / (step * L), 3 * norm(u - u_previous) / (dual_step * K_norm)  # 3: by trial
+        if max(primal, dual) > 2 * min(primal, dual):
+            balance *= 1 + adaptation if dual > primal else 1 / (1 + adaptation)
+            adaptation *= 0.95
     return monitor.solution(x)
 
 

@@ -6,6 +6,7 @@ Borders are periodic, so that the first is orthonormal exactly and both run on a
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from course_lib import expect
 from course_lib.physics import LinearOperator
 
 MOST_LEVELS = 4
+SMALL = 32  # pixels a side: up to here one product with a matrix costs less than many passes over few numbers
+
+Filters = tuple[tuple[float, ...], tuple[float, ...]]  # low-pass and high-pass taps, for analysis
 
 
 class OrthogonalWavelet(LinearOperator):
@@ -95,7 +99,7 @@ class UndecimatedWavelet(LinearOperator):
             details = [(low_rows, high_columns), (high_rows, low_columns), (high_rows, high_columns)]
             bands += [coarse * torch.outer(rows, columns) for rows, columns in details]
             coarse = coarse * torch.outer(low_rows, low_columns)
-        self._responses = torch.stack([*bands, coarse])
+        self._responses = self._converted = torch.stack([*bands, coarse])
         self.levels = levels
         super().__init__((height, width), tuple(self._responses.shape))
 
@@ -104,13 +108,20 @@ class UndecimatedWavelet(LinearOperator):
         scale = [2.0**-level for level in range(1, self.levels + 1) for _ in range(3)]
         return torch.tensor([*scale, 2.0**-self.levels], dtype=torch.float64)[:, None, None]
 
+    def _responses_for(self, x: torch.Tensor) -> torch.Tensor:
+        """The bands' responses in the precision and on the device of x; the last ones are kept."""
+        dtype = torch.promote_types(x.dtype, torch.complex32)
+        if (self._converted.dtype, self._converted.device) != (dtype, x.device):
+            self._converted = self._responses.to(x.device, dtype)
+        return self._converted
+
     def _forward(self, x: torch.Tensor) -> torch.Tensor:
-        responses = self._responses.to(x.device, torch.promote_types(x.dtype, torch.complex32))
+        responses = self._responses_for(x)
         y = torch.fft.ifft2(responses * torch.fft.fft2(x)[..., None, :, :])
         return y if x.is_complex() else y.real
 
     def _adjoint(self, y: torch.Tensor) -> torch.Tensor:
-        responses = self._responses.to(y.device, torch.promote_types(y.dtype, torch.complex32))
+        responses = self._responses_for(y)
         x = torch.fft.ifft2((responses.conj() * torch.fft.fft2(y)).sum(dim=-3))
         return x if y.is_complex() else x.real
 
@@ -119,7 +130,7 @@ class UndecimatedWavelet(LinearOperator):
         return 1.0
 
 
-def _filters(wavelet: str) -> tuple[list[float], list[float]]:
+def _filters(wavelet: str) -> Filters:
     """Low-pass and high-pass analysis filters."""
     import pywt
 
@@ -131,39 +142,56 @@ def _filters(wavelet: str) -> tuple[list[float], list[float]]:
     overlaps = np.correlate(found.dec_lo, found.dec_lo, "full")[len(found.dec_lo) - 1 :: 2]
     if not found.orthogonal or abs(overlaps[1:]).max(initial=0) > 1e-9:
         raise expect.InputError(f"expected an orthogonal wavelet, got {wavelet!r}")
-    return found.dec_lo, found.dec_hi
+    return tuple(found.dec_lo), tuple(found.dec_hi)
 
 
-def _split(x: torch.Tensor, filters: tuple[list[float], list[float]], dim: int) -> torch.Tensor:
+def _split(x: torch.Tensor, filters: Filters, dim: int) -> torch.Tensor:
     """One level along one dimension: the low-pass half, then the high-pass half (periodic, as PyWavelets does it).
 
     Output i is Σₖ tap₋ₖ·x[2i + k − reach], with the taps taken from the last one on, two at a time.
     """
+    if x.shape[dim] <= SMALL:
+        return _product(_matrix(filters, x.shape[dim], x.dtype, x.device), x, dim)
     reach = len(filters[0]) // 2 - 1
-    even, odd = x.roll(reach, dim).unflatten(dim, (-1, 2)).unbind(dim)
-    halves = [torch.zeros_like(even), torch.zeros_like(even)]
-    for j in range(reach + 1):
+    even, odd = (x.roll(reach, dim) if reach else x).unflatten(dim, (-1, 2)).unbind(dim)
+    halves = [(taps[-1] * even).add_(odd, alpha=taps[-2]) for taps in filters]
+    for j in range(1, reach + 1):
         a, b = even.roll(-j, dim), odd.roll(-j, dim)
         for half, taps in zip(halves, filters, strict=True):
             half.add_(a, alpha=taps[-1 - 2 * j]).add_(b, alpha=taps[-2 - 2 * j])
     return torch.cat(halves, dim)
 
 
-def _merge(y: torch.Tensor, filters: tuple[list[float], list[float]], dim: int) -> torch.Tensor:
+def _merge(y: torch.Tensor, filters: Filters, dim: int) -> torch.Tensor:
     """The transpose of `_split`, which is its inverse."""
+    if y.shape[dim] <= SMALL:
+        return _product(_matrix(filters, y.shape[dim], y.dtype, y.device).mT, y, dim)
     reach = len(filters[0]) // 2 - 1
-    halves = y.chunk(2, dim)
-    even, odd = torch.zeros_like(halves[0]), torch.zeros_like(halves[0])
-    for j in range(reach + 1):
-        for half, taps in zip(halves, filters, strict=True):
-            shifted = half.roll(j, dim)
-            even.add_(shifted, alpha=taps[-1 - 2 * j])
-            odd.add_(shifted, alpha=taps[-2 - 2 * j])
-    pairs = torch.stack([even, odd], dim)
-    return pairs.flatten(dim - 1, dim).roll(-reach, dim)
+    low, high = y.chunk(2, dim)
+    even, odd = ((filters[0][k] * low).add_(high, alpha=filters[1][k]) for k in (-1, -2))
+    for j in range(1, reach + 1):
+        for half, taps in zip((low.roll(j, dim), high.roll(j, dim)), filters, strict=True):
+            even.add_(half, alpha=taps[-1 - 2 * j])
+            odd.add_(half, alpha=taps[-2 - 2 * j])
+    x = torch.stack([even, odd], dim).flatten(dim - 1, dim)
+    return x.roll(-reach, dim) if reach else x
 
 
-def _response(taps: list[float], side: int, dilation: int) -> torch.Tensor:
+@cache
+def _matrix(filters: Filters, size: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """`_split` of a short signal, written out: the library's transform of every unit vector."""
+    import pywt
+
+    bank = pywt.Wavelet("bank", filter_bank=(*filters, *filters))  # the last two, for synthesis, are not used
+    low, high = pywt.dwt(np.eye(size), bank, mode="periodization", axis=0)
+    return torch.from_numpy(np.concatenate([low, high])).to(device, dtype)
+
+
+def _product(matrix: torch.Tensor, x: torch.Tensor, dim: int) -> torch.Tensor:
+    return matrix @ x if dim == -2 else x @ matrix.mT
+
+
+def _response(taps: tuple[float, ...], side: int, dilation: int) -> torch.Tensor:
     """Frequency response of a filter with zeros put between its taps, scaled so that |low|² + |high|² = 1."""
     omega = 2 * torch.pi * torch.fft.fftfreq(side, dtype=torch.float64)
     place = dilation * torch.arange(len(taps), dtype=torch.float64)

@@ -64,6 +64,33 @@ def evaluate(
 
 
 @app.command()
+def train(
+    name: Annotated[str | None, typer.Argument(help="the recipe; without it all recipes are listed")] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", help="end after this time, with a checkpoint")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="a folder of your own data to learn from")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="the folder for checkpoint and weights; work/training/NAME if not given"),
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="how many, in place of the recipe's")] = None,
+    accelerator: Annotated[str, typer.Option("--accelerator", help="auto, cpu, cuda or mps")] = "auto",
+    precision: Annotated[str, typer.Option("--precision", help="32-true, bf16-mixed or 16-mixed")] = "32-true",
+) -> None:
+    """Train a network as its recipe says; Ctrl-C stops it, --resume goes on."""
+    from course_lib.coursework.train import recipe_table, train_recipe
+
+    if name is None:
+        print(recipe_table())
+        return
+    status = train_recipe(
+        name, out=out, data=data, resume=resume, steps=steps, minutes=minutes, accelerator=accelerator,
+        precision=precision,
+    )  # fmt: skip
+    raise typer.Exit(status)
+
+
+@app.command()
 def machine() -> None:
     """Say what is fine on this machine and what is missing; exit status 1 if something is."""
     from course_lib.coursework.machine import machine_check

@@ -17,12 +17,13 @@ from course_lib.data.photographs import (
     photographs,
     with_symmetries,
 )
+from course_lib.data.population import brain_population, brain_subject
 from course_lib.data.power_law import gaussian_images, power_law_spectrum
 from course_lib.data.readers import image_files, read_image
 
 __all__ = [
     "Ellipse", "FastMRIVolume", "PHOTOGRAPHS", "SHEPP_LOGAN", "TEST_PHOTOGRAPHS", "TRAINING_PHOTOGRAPHS",
-    "brain_anatomy", "centre_crop", "ellipse_kspace", "ellipse_phantom", "ellipse_sinogram", "gaussian_images",
-    "image_files", "luminance", "moving_phantom", "photographs", "power_law_spectrum", "read_fastmri", "read_image",
-    "read_nifti_slices", "with_symmetries",
+    "brain_anatomy", "brain_population", "brain_subject", "centre_crop", "ellipse_kspace", "ellipse_phantom",
+    "ellipse_sinogram", "gaussian_images", "image_files", "luminance", "moving_phantom", "photographs",
+    "power_law_spectrum", "read_fastmri", "read_image", "read_nifti_slices", "with_symmetries",
 ]  # fmt: skip

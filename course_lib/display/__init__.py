@@ -2,10 +2,11 @@
 
 from course_lib.display.claims import claim
 from course_lib.display.figures import METHODS, Method, as_picture, method_style, show_figure, show_images
+from course_lib.display.live_curve import LiveCurve
 from course_lib.display.progress import progress_bar
 from course_lib.display.sliders import Player, play
 
 __all__ = [
-    "METHODS", "Method", "Player", "as_picture", "claim", "method_style", "play", "progress_bar",
+    "METHODS", "LiveCurve", "Method", "Player", "as_picture", "claim", "method_style", "play", "progress_bar",
     "show_figure", "show_images",
 ]  # fmt: skip

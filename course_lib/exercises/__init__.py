@@ -10,7 +10,11 @@ from course_lib.exercises.lab import Lab, OpenQuestion
 from course_lib.exercises.question import Question
 
 #: module id → the file of this room that declares its lab
-LABS = {"01_wiener_filtering": "wiener_filtering", "02_compressed_sensing": "compressed_sensing"}
+LABS = {
+    "01_wiener_filtering": "wiener_filtering",
+    "02_compressed_sensing": "compressed_sensing",
+    "09_data_consistency_cascades": "data_consistency_cascades",
+}
 
 
 def load_lab(module: str) -> Lab:

@@ -21,6 +21,8 @@ from course_lib import expect
 
 Arguments = tuple[object, ...]
 NAMES = {"a tensor": "tensors", "a number": "numbers", "a numpy array": "numpy arrays"}
+WITH_GRAPH = " with autograd's graph"
+UNWRITTEN = "`{}` is not written yet: solve its exercise first, or run the cell with its `or_reference`"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Outcome:
     """What one call gave.
 
     arrays: the returned value as NumPy arrays: one, or several if a tuple was returned; None if there is none.
-    kind: the returned value in words: "a tensor", "a number", "a numpy array", "a list of tensors", …
+    kind: the returned value in words: "a tensor", "a number", "a numpy array", "a list of tensors", …; with
+        "autograd's graph" if it carries one that no argument brought.
     error: the exception in one line, with the student's own line of code; None if the call returned.
     error_type: its class name.
     blank: the function is still the unsolved stub.
@@ -54,10 +57,13 @@ def run(function: Callable[..., object], arguments: Arguments, *, quiet: bool = 
             value = function(*copies)
         changed = tuple(i for i, (a, b) in enumerate(zip(arguments, copies, strict=True)) if not _same(a, b))
         arrays, kind = as_arrays(value)
+        kind += WITH_GRAPH if _carries_graph(value) and not _carries_graph(arguments) else ""
     except (Exception, SystemExit) as error:
         line, own = _own_line(function, error)
-        if isinstance(error, NotImplementedError) and own and not error.args:  # torch's own ones say something
-            return Outcome(blank=True)
+        if isinstance(error, NotImplementedError) and not error.args:  # torch's own ones say something
+            if own:
+                return Outcome(blank=True)
+            error = NotImplementedError(UNWRITTEN.format(traceback.extract_tb(error.__traceback__)[-1].name))
         return Outcome(error=_in_words(error) + line, error_type=type(error).__name__)
     return Outcome(arrays=arrays, kind=kind, changed=changed)
 
@@ -123,7 +129,16 @@ def _copy(value: object) -> object:
 
 
 def _same(before: object, after: object) -> bool:
-    return not isinstance(before, torch.Tensor) or (before.shape == after.shape and torch.equal(before, after.detach()))
+    if not isinstance(before, torch.Tensor):
+        return True
+    kept = before.shape == after.shape and before.requires_grad == after.requires_grad
+    return kept and torch.equal(before, after.detach())
+
+
+def _carries_graph(value: object) -> bool:
+    if isinstance(value, (tuple, list)):
+        return any(isinstance(part, torch.Tensor) and part.requires_grad for part in value)
+    return isinstance(value, torch.Tensor) and value.requires_grad
 
 
 def _own_line(function: Callable[..., object], error: BaseException) -> tuple[str, bool]:

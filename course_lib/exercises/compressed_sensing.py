@@ -79,6 +79,14 @@ def _batch_moved(image, mask, before=UNSHIFT, after=_all_dims):
     return _transformed(image, before=before, after=after) * mask
 
 
+def _batch_and_channel(x, dim, shift=UNSHIFT):
+    return shift(x, dim=(0, 1))
+
+
+def _dimensions_0_and_1(image, mask, after=_unmoved, norm="ortho"):
+    return _transformed(image, before=_batch_and_channel, after=after, norm=norm) * mask
+
+
 def _norm_forgotten(image, mask, before=UNSHIFT, norm="backward"):
     return _transformed(image, before=before, norm=norm) * mask
 
@@ -95,8 +103,8 @@ def _plain_transform_shifted(image, mask, after=SHIFT):
     return after(torch.fft.fft2(image), dim=SIDES) * mask
 
 
-def _own_order(image, mask):
-    return torch.fft.fft2(image, norm="ortho") * UNSHIFT(mask)
+def _own_order(image, mask, before=_unmoved, move=UNSHIFT, norm="ortho"):
+    return _transformed(image, before=before, after=_unmoved, norm=norm) * move(mask)
 
 
 def _mask_moved(image, mask, move=UNSHIFT):
@@ -210,15 +218,19 @@ def _point_and_constant(image, mask):
     return [(torch.cat([_point(image, right=1), torch.ones_like(image[:1])]), torch.ones_like(mask))]
 
 
-def _is_wave(value: np.ndarray, sign: int, what: str) -> str | None:
-    """None if `value` is the transform of a point beside the middle: one wave along the rows, of unit energy."""
+def _is_wave(value: np.ndarray, periods: int, what: str) -> str | None:
+    """None if `value` is a wave along the rows that is 1 in the middle, up to a factor: energy is not asked here."""
     height, width = value.shape
-    wave = np.exp(sign * 2j * np.pi * (np.arange(width) - width // 2) / width) / math.sqrt(height * width)
-    away = np.abs(value - wave)
-    if away.max() < 1e-5:
+    wave = np.exp(periods * 2j * np.pi * (np.arange(width) - width // 2) / width)
+    size = math.sqrt(float(np.mean(np.abs(value) ** 2)))
+    if size < 1e-12:
+        return f"{what}, and yours is zero everywhere"
+    away = np.abs(value / size - wave)
+    if away.max() < 1e-3:
         return None
     at = np.unravel_index(np.argmax(away), value.shape)
-    return f"{what}, which at {list(map(int, at))} is {wave[at[1]]:.3f} and yours {value[at]:.3f}"
+    yours = value[at] / size
+    return f"{what}, up to a factor; at {list(map(int, at))} that is {wave[at[1]]:.3f}, and yours {yours:.3f}"
 
 
 def _centred(calls: list[Arguments], values: list[np.ndarray]) -> str | None:
@@ -226,14 +238,14 @@ def _centred(calls: list[Arguments], values: list[np.ndarray]) -> str | None:
     where = np.unravel_index(np.argmax(np.abs(values[0][1, 0])), (height, width))
     if where != (height // 2, width // 2):
         return f"a constant image of {height} × {width} has its zero frequency at {list(map(int, where))}"
-    return _is_wave(values[0][0, 0], -1, "the point's k-space is exp(−2πi·v/width)/√(height·width)")
+    return _is_wave(values[0][0, 0], -1, "the point's k-space goes like exp(−2πi·v/width)")
 
 
 undersample = Exercise(
     number=1,
     function="undersample",
     title="undersampled k-space",
-    minutes=12,
+    minutes=14,
     value_points=2,
     takes={
         "image": "(batch, 1, height, width), float32 or complex64",
@@ -247,7 +259,7 @@ undersample = Exercise(
         Mistake(
             _not_centred,
             "your k-space is not centred, and the mask is: put `ifftshift` on the image before `fft2`, and `fftshift` "
-            "after it, both with dim=(-2, -1)",
+            "after it, both with dim=(-2, -1), the picture's sides (0 and 1 are batch and channel)",
         ),
         Mistake(
             _image_not_moved,
@@ -279,6 +291,16 @@ undersample = Exercise(
             ),
         ),
         Mistake(
+            _dimensions_0_and_1,
+            "your shift moves the dimensions 0 and 1, which are batch and channel: the picture's sides are the last "
+            "two, so write dim=(-2, -1) in both shifts",
+            also=(
+                partial(_dimensions_0_and_1, after=SHIFT),
+                partial(_dimensions_0_and_1, norm="backward"),
+                partial(_dimensions_0_and_1, after=SHIFT, norm="backward"),
+            ),
+        ),
+        Mistake(
             _norm_forgotten,
             "your k-space is √(height·width) times too large: the orthonormal transform keeps the energy, "
             '`torch.fft.fft2(..., norm="ortho")`',
@@ -302,8 +324,14 @@ undersample = Exercise(
         ),
         Mistake(
             _own_order,
-            "you move the mask to the DFT's own order and leave k-space there: move the image and k-space instead, so "
-            "that zero frequency is in the middle",
+            "you move the mask to the DFT's own order and leave k-space there: leave the mask, and move k-space by "
+            "`fftshift` instead, so that zero frequency is in the middle",
+            also=tuple(
+                partial(_own_order, before=before, move=move, norm=norm)
+                for before in (_unmoved, UNSHIFT)
+                for move in (UNSHIFT, SHIFT)
+                for norm in ("ortho", "backward")
+            ),
         ),
         Mistake(
             _mask_moved,
@@ -388,7 +416,8 @@ undersample = Exercise(
     hints=(
         "Three steps: the image's centre to [0, 0] (`ifftshift`), transform, zero frequency to the middle "
         "(`fftshift`).",
-        'The energy is kept by `torch.fft.fft2(..., norm="ortho")`, and the batch by dim=(-2, -1) in both shifts.',
+        'The energy is kept by `torch.fft.fft2(..., norm="ortho")`. With dim=(-2, -1) a shift moves the two sides of '
+        "the picture, and leaves batch and channel where they are.",
         '`kspace = fftshift(fft2(ifftshift(image, dim=(-2, -1)), norm="ortho"), dim=(-2, -1))`, all from `torch.fft`, '
         "and then `kspace * mask`.",
     ),
@@ -510,10 +539,8 @@ def _two_points(kspace):
 
 def _one_wave(calls: list[Arguments], values: list[np.ndarray]) -> str | None:
     constant, wave = values[0][:, 0]
-    height, width = constant.shape
-    if np.abs(constant - 1 / math.sqrt(height * width)).max() > 1e-5:
-        return f"zero frequency alone gives numbers from {constant.min():.3f} to {constant.max():.3f}"
-    return _is_wave(wave, +1, "the wave is exp(2πi·x/width)/√(height·width)")
+    told = _is_wave(constant, 0, "zero frequency alone gives a constant")
+    return told or _is_wave(wave, +1, "the wave goes like exp(2πi·x/width)")
 
 
 zero_filled = Exercise(
@@ -636,7 +663,8 @@ zero_filled = Exercise(
         ),
         Mistake(
             _kspace_conjugated,
-            "you conjugate k-space: the adjoint of a matrix has conjugated entries, and `ifft2` has them already",
+            "you conjugate once: the adjoint's conjugated entries are in `ifft2` already, which needs no `.conj()`; "
+            "with `fft2` it takes two, one before it and one after",
         ),
     ),
     properties=(
@@ -659,9 +687,8 @@ zero_filled = Exercise(
         ),
     ),
     hints=(
-        "An orthonormal transform is undone by its adjoint: take the steps of exercise 1 backwards. Unmeasured points "
-        "are zeros already.",
-        "Backwards, the last step comes first: undoing `fftshift` is `ifftshift`, and undoing `ifftshift` is "
+        "Three steps again, and no mask: unmeasured points are zeros already. Undo the last step of exercise 1 first.",
+        'It ended with `fftshift`, so begin with `ifftshift`. Then `torch.fft.ifft2(..., norm="ortho")`, and last '
         "`fftshift`.",
         '`fftshift(ifft2(ifftshift(kspace, dim=(-2, -1)), norm="ortho"), dim=(-2, -1))`, all from `torch.fft`.',
     ),
@@ -697,6 +724,10 @@ def _real_sign(z, threshold):
     return torch.sign(z) * (z.abs() - threshold).clamp(min=0)  # stops on complex numbers
 
 
+def _complex_phase(z, threshold):
+    return (z.abs() - threshold).clamp(min=0) * torch.exp(1j * z.angle())
+
+
 def _two_relus(z, threshold):
     return torch.relu(z - threshold) - torch.relu(-z - threshold)
 
@@ -710,12 +741,28 @@ def _three_cases(z, threshold):
     return torch.where(z > threshold, z - threshold, middle)
 
 
+def _compared(z, threshold, compare=torch.gt):
+    compare(z, threshold)  # stops: complex numbers have no order; whatever follows is right for real ones
+    return _soft(z, threshold)
+
+
+def _real_part_compared(z, threshold):
+    middle = torch.where(z.real < -threshold, z + threshold, torch.zeros_like(z))
+    return torch.where(z.real > threshold, z - threshold, middle)
+
+
 def _softshrink(z, threshold):
     return torch.nn.functional.softshrink(z, threshold)
 
 
 def _maximum_of_tensor(z, threshold):
     return torch.sgn(z) * max(z.abs() - threshold, 0)  # stops: Python compares whole tensors
+
+
+def _if_on_tensor(z, threshold):
+    if z.abs() <= threshold:  # stops: one answer is asked of a whole tensor
+        return torch.zeros_like(z)
+    return z - threshold * torch.sgn(z)
 
 
 def _maximum_over_rows(z, threshold):
@@ -790,6 +837,10 @@ def _real_part_shrunk(z, threshold):
     return _soft(z.real, threshold)
 
 
+def _real_part_of_shrunk(z, threshold):
+    return _soft(z, threshold).real
+
+
 def _large_ones_shrunk_only(z, threshold):
     return torch.where(z.abs() > threshold, torch.sgn(z) * (z.abs() - threshold), z)
 
@@ -837,11 +888,11 @@ soft_threshold = Exercise(
     number=3,
     function="soft_threshold",
     title="the soft threshold",
-    minutes=12,
+    minutes=14,
     value_points=2,
     takes={
         "z": "real or complex tensor of any shape",
-        "threshold": "a number, at least 0",
+        "threshold": "a number greater than 0",
     },
     returns="a tensor of the shape and type of `z`",
     draw=_draw_coefficients,
@@ -865,13 +916,30 @@ soft_threshold = Exercise(
             _two_relus,
             "right for real numbers, but complex ones cannot be compared with a threshold: work on the magnitude, "
             "`z.abs()`, and give it back its phase, `torch.sgn(z)`",
-            also=(_two_clamps, _three_cases, _softshrink),
+            also=(
+                _two_clamps,
+                _three_cases,
+                *(partial(_compared, compare=compare) for compare in (torch.gt, torch.ge, torch.lt, torch.le)),
+                _real_part_compared,
+                _softshrink,
+            ),
         ),
         Mistake(
-            _maximum_of_tensor,
-            "the larger one of each entry and 0 is `.clamp(min=0)`: `max` compares whole tensors, `torch.max(x, 0)` "
-            "looks along dimension 0, and `torch.maximum` wants two tensors",
-            also=(_maximum_over_rows, _maximum_with_number),
+            _complex_phase,
+            "right for complex z, but real z come back complex: `torch.sgn(z)` is the phase of complex numbers and the "
+            "sign of real ones",
+        ),
+        Mistake(
+            _if_on_tensor,
+            "Python's `if` and `max` ask for one yes or no, and z has many entries: `.clamp(min=0)` takes the larger "
+            "one of each entry and 0, and `torch.where` chooses for each entry",
+            also=(_maximum_of_tensor,),
+        ),
+        Mistake(
+            _maximum_over_rows,
+            "the larger one of each entry and 0 is `.clamp(min=0)`: `torch.max(x, 0)` looks along dimension 0, and "
+            "`torch.maximum` wants two tensors",
+            also=(_maximum_with_number,),
         ),
         Mistake(
             _one_sided,
@@ -918,7 +986,11 @@ soft_threshold = Exercise(
             _threshold_subtracted,
             "you subtract the threshold from the value itself: subtract it from the magnitude, and stop at zero",
         ),
-        Mistake(_real_part_shrunk, "you drop the imaginary part of a complex z: shrink |z|, and keep the phase"),
+        Mistake(
+            _real_part_shrunk,
+            "you drop the imaginary part of a complex z: shrink |z|, and keep the phase",
+            also=(_real_part_of_shrunk,),
+        ),
         Mistake(
             _large_ones_shrunk_only,
             "large values shrink, but small ones stay as they are: below the threshold they become zero",
@@ -998,6 +1070,38 @@ def _threshold_divided(x, A, y, step, weight):
 
 def _threshold_half(x, A, y, step, weight):
     return _soft(x - step * _gradient(x, A, y), step * weight / 2)
+
+
+def _roles_exchanged(x, A, y, step, weight):
+    return _soft(x - weight * _gradient(x, A, y), step)
+
+
+def _weight_for_step(x, A, y, step, weight, threshold_too=False):
+    return _soft(x - weight * _gradient(x, A, y), weight if threshold_too else step * weight)
+
+
+def _product_in_both(x, A, y, step, weight):
+    return _soft(x - step * weight * _gradient(x, A, y), step * weight)
+
+
+def _step_squared(x, A, y, step, weight):
+    return _soft(x - step * _gradient(x, A, y), step**2 * weight)
+
+
+def _threshold_is_step_squared(x, A, y, step, weight):
+    return _soft(x - step * _gradient(x, A, y), step**2)
+
+
+def _gradient_step_squared(x, A, y, step, weight):
+    return _soft(x - step**2 * _gradient(x, A, y), step * weight)
+
+
+def _brackets_forgotten(x, A, y, step, weight):
+    return _soft(x - step * A.T @ A @ x - y, step * weight)  # stops: y has an entry for each row
+
+
+def _entries_for_product(x, A, y, step, weight):
+    return _soft(x - step * (A.T * (A @ x - y)), step * weight)  # stops: a matrix is taken off x
 
 
 def _uphill(x, A, y, step, weight):
@@ -1142,7 +1246,7 @@ ista_step = Exercise(
     number=4,
     function="ista_step",
     title="one step of ISTA",
-    minutes=15,
+    minutes=10,
     value_points=2,
     takes={
         "x": "float32 (columns,): where the step starts",
@@ -1162,6 +1266,21 @@ ista_step = Exercise(
             "is right for η = 1 alone)",
         ),
         Mistake(_threshold_is_step, "your threshold is the step size alone: it should be `step * weight`"),
+        Mistake(
+            _roles_exchanged,
+            "η and λ have changed places: the gradient is multiplied by `step`, and the threshold is `step * weight`",
+            also=(_weight_for_step, partial(_weight_for_step, threshold_too=True)),
+        ),
+        Mistake(
+            _product_in_both,
+            "λ stands in the gradient step too: it belongs to ‖x‖₁, so `step` alone multiplies the gradient, and "
+            "`step * weight` is the threshold",
+        ),
+        Mistake(
+            _step_squared,
+            "your step size is squared: it stands once before the gradient, and once in the threshold, `step * weight`",
+            also=(_threshold_is_step_squared, _gradient_step_squared),
+        ),
         Mistake(_threshold_divided, "your threshold is λ/η: a smaller step shrinks less, so it is η·λ"),
         Mistake(
             _threshold_half,
@@ -1203,6 +1322,15 @@ ista_step = Exercise(
             "the shapes do not fit: A takes a vector with an entry for each column, the residual has one for each row; "
             "back leads the transpose, `A.T @ residual`",
             also=(_transpose_on_the_right,),
+        ),
+        Mistake(
+            _brackets_forgotten,
+            "brackets are missing: y has an entry for each row of A, x one for each column, so first the residual "
+            "`(A @ x - y)`, then `A.T @` all of it",
+        ),
+        Mistake(
+            _entries_for_product,
+            "`*` multiplies entry by entry and leaves a matrix: a matrix times a vector is `@`",
         ),
         Mistake(
             _transpose_first,
@@ -1354,6 +1482,54 @@ def _half_of_the_root_alone(*problem):
     return _run_fista(*problem, following=lambda t: 1 + math.sqrt(1 + 4 * t**2) / 2)[0]
 
 
+def _four_squared(*problem):
+    return _run_fista(*problem, following=lambda t: (1 + math.sqrt(1 + (4 * t) ** 2)) / 2)[0]
+
+
+def _momentum_over_sum(*problem, momentum=lambda t, t_new, k: (t_new - 1) / (t_new + 1)):
+    return _run_fista(*problem, momentum=momentum)[0]
+
+
+def _momentum_by_count_from_zero(*problem):
+    return _run_fista(*problem, momentum=lambda t, t_new, k: (k - 2) / (k + 1))[0]
+
+
+def _brackets_of_momentum(A, y, step, weight, iterations, ahead=lambda x, old, t, t_new: x + t - 1 / t_new * (x - old)):
+    x = z = torch.zeros_like(A[0])
+    t = 1.0
+    for _ in range(iterations):
+        x_new, t_new = _ista_step(z, A, y, step, weight), _next_t(t)
+        z = ahead(x_new, x, t, t_new)
+        x, t = x_new, t_new
+    return x
+
+
+def _x_never_moves(A, y, step, weight, iterations):
+    return torch.zeros_like(A[0])
+
+
+def _old_x_stays(A, y, step, weight, iterations):
+    z = x_new = torch.zeros_like(A[0])
+    t = 1.0
+    for _ in range(iterations):
+        x_new, t_new = _ista_step(z, A, y, step, weight), _next_t(t)
+        z = x_new + (t - 1) / t_new * (x_new - torch.zeros_like(A[0]))
+        t = t_new
+    return x_new
+
+
+def _one_iteration(A, y, step, weight, iterations):
+    return _fista(A, y, step, weight, 1)
+
+
+def _step_and_weight_exchanged(*problem):
+    return _run_fista(*problem, move=lambda z, A, y, step, weight: _ista_step(z, A, y, weight, step))[0]
+
+
+def _root_of_number(A, y, step, weight, iterations, t=1.0):
+    return (1 + torch.sqrt(1 + 4 * t**2)) / 2  # stops: t is no tensor
+
+
 def _t_from_zero(*problem):
     return _run_fista(*problem, t=0.0)[0]
 
@@ -1502,7 +1678,7 @@ fista = Exercise(
     number=5,
     function="fista",
     title="FISTA",
-    minutes=20,
+    minutes=16,
     value_points=2,
     takes={
         "A": "float32 (rows, columns): the forward matrix",
@@ -1545,12 +1721,57 @@ fista = Exercise(
             "(t_k − 1)/t_{k+1}",
             also=(partial(_momentum_by_count, a=2), partial(_momentum_by_count, a=4)),
         ),
+        Mistake(
+            _momentum_by_count_from_zero,
+            "your momentum counts iterations from 0, so the first one is (0 − 1)/(0 + 2) and runs backwards: here it "
+            "is (t_k − 1)/t_{k+1}, and the first one is 0",
+        ),
+        Mistake(
+            _momentum_over_sum,
+            "your momentum has (t + 1) below the line: there belongs the next t itself, (t_k − 1)/t_{k+1}",
+            also=(
+                partial(_momentum_over_sum, momentum=lambda t, t_new, k: (t - 1) / (t + 1)),
+                partial(_momentum_over_sum, momentum=lambda t, t_new, k: (t - 1) / (t_new + 1)),
+            ),
+        ),
+        Mistake(
+            _brackets_of_momentum,
+            "brackets are missing in the momentum: / and * come before + and −, so write "
+            "`x_new + (t - 1) / t_new * (x_new - x)`",
+            also=(
+                partial(_brackets_of_momentum, ahead=lambda x, old, t, t_new: x + (t - 1 / t_new) * (x - old)),
+                partial(_brackets_of_momentum, ahead=lambda x, old, t, t_new: x + (t - 1) / t_new * x - old),
+            ),
+        ),
+        Mistake(
+            _x_never_moves,
+            "you return the starting point, zeros: is `x = x_new` missing at the end of each iteration?",
+        ),
+        Mistake(
+            _old_x_stays,
+            "your old x stays at zero, so x_new − x is not the last move: end an iteration with `x, t = x_new, t_new`",
+        ),
+        Mistake(
+            _one_iteration,
+            "you give the result of one iteration, whatever `iterations` says: is the `return` inside the loop, or the "
+            "loop missing?",
+        ),
+        Mistake(
+            _step_and_weight_exchanged,
+            "step and weight have changed places in your call: `ista_step(z, A, y, step, weight)`",
+        ),
+        Mistake(
+            _root_of_number,
+            "t is a plain number, and `torch.sqrt` takes tensors: use `math.sqrt`",
+            also=(partial(_root_of_number, t=1),),
+        ),
         Mistake(_four_forgotten, "the 4 is missing in the update: t_{k+1} = (1 + √(1 + 4t_k²)) / 2"),
         Mistake(_t_not_squared, "t is not squared under the root: t_{k+1} = (1 + √(1 + 4t_k²)) / 2"),
+        Mistake(_four_squared, "the 4 is squared with t: under the root it is 1 + 4·t², in code `1 + 4 * t**2`"),
+        Mistake(_t_not_halved, "the division by 2 is missing in the update: t_{k+1} = (1 + √(1 + 4t_k²)) / 2"),
         Mistake(
-            _t_not_halved,
-            "the division by 2 is missing in the update: t_{k+1} = (1 + √(1 + 4t_k²)) / 2",
-            also=(_half_of_the_root_alone,),
+            _half_of_the_root_alone,
+            "brackets are missing in the update, where you halve the root alone: t_{k+1} = (1 + √(1 + 4t_k²)) / 2",
         ),
         Mistake(
             _one_too_few,
@@ -1721,6 +1942,30 @@ def _product_by_entries(A, y, weight):
     return A.T * torch.linalg.solve(_gram(A) + weight * _eye(A, 0), y)
 
 
+def _inverse_gram(A, weight):
+    return torch.linalg.inv(_gram(A) + weight * _eye(A, 0))
+
+
+def _measurement_by_entries(A, y, weight):
+    return A.T @ _inverse_gram(A, weight) * y
+
+
+def _inverse_times_y_by_entries(A, y, weight):
+    return A.T @ (_inverse_gram(A, weight) * y)
+
+
+def _primal_measurement_by_entries(A, y, weight):
+    return torch.linalg.inv(A.T @ A + weight * _eye(A, 1)) @ A.T * y
+
+
+def _inverse_by_entries_of_product(A, y, weight):
+    return A.T * _inverse_gram(A, weight) * y  # stops: columns × rows meets rows × rows
+
+
+def _gram_by_entries(A, y, weight):
+    return A.T * torch.linalg.inv(A * A.T + weight * _eye(A, 0)) * y  # stops at A * A.T
+
+
 def _not_inverted(A, y, weight):
     return A.T @ ((_gram(A) + weight * _eye(A, 0)) @ y)
 
@@ -1779,14 +2024,17 @@ def _nothing_unseen(calls: list[Arguments], values: list[np.ndarray]) -> str | N
     A, x = calls[0][0].double().numpy(), np.asarray(values[0], np.float64)
     unseen = x - np.linalg.pinv(A) @ (A @ x)
     share = float(np.linalg.norm(unseen) / max(np.linalg.norm(x), 1e-30))
-    return None if share < 1e-3 else f"{share:.0%} of ‖x‖ lies where A x is zero"
+    if share < 1e-3:
+        return None
+    asked = ": AᵀA alone has no inverse here, so is λI missing?" if share > 0.5 else ""
+    return f"{share:.0%} of ‖x‖ lies where A x is zero{asked}"
 
 
 tikhonov = Exercise(
     number=6,
     function="tikhonov",
     title="Tikhonov in closed form",
-    minutes=12,
+    minutes=10,
     value_points=2,
     takes={
         "A": "float32 (rows, columns), fewer rows than columns",
@@ -1835,6 +2083,11 @@ tikhonov = Exercise(
             _identity_of_columns,
             "the identity has another size than AAᵀ, which is rows × rows: `torch.eye(len(A))` (AᵀA would be columns × "
             "columns)",
+        ),
+        Mistake(
+            _gram_by_entries,
+            "the sizes do not fit: either a `*` stands where `@` belongs (`A * A.T` goes entry by entry), or AᵀA, "
+            "columns × columns, meets an identity of rows × rows",
             also=(_primal_with_rows,),
         ),
         Mistake(
@@ -1853,7 +2106,13 @@ tikhonov = Exercise(
         ),
         Mistake(
             _product_by_entries,
-            "`*` multiplies entry by entry: a matrix times a vector is `@`",
+            "`*` multiplies entry by entry: a matrix times a matrix or a vector is `@`",
+            also=(
+                _measurement_by_entries,
+                _inverse_times_y_by_entries,
+                _primal_measurement_by_entries,
+                _inverse_by_entries_of_product,
+            ),
         ),
         Mistake(_not_inverted, "you multiply by AAᵀ + λI: it is its inverse that belongs there, `torch.linalg.solve`"),
         Mistake(_adjoint_only, "that is the adjoint, Aᵀy: the factor (AAᵀ + λI)⁻¹ in between is missing"),
@@ -1874,6 +2133,12 @@ tikhonov = Exercise(
     ),
     properties=(
         Property(
+            "nothing unseen",
+            "x should have no part that A maps to zero: that part costs, and explains nothing.",
+            lambda A, y, weight: [(A, y, weight)],
+            _nothing_unseen,
+        ),
+        Property(
             "normal equations",
             "Where the objective is least its gradient is zero, so Aᵀ(y − A x) should equal λx.",
             lambda A, y, weight: [(A, y, weight)],
@@ -1885,16 +2150,11 @@ tikhonov = Exercise(
             _more_weight,
             _trades,
         ),
-        Property(
-            "nothing unseen",
-            "x should have no part that A maps to zero: that part costs, and explains nothing.",
-            lambda A, y, weight: [(A, y, weight)],
-            _nothing_unseen,
-        ),
     ),
     hints=(
-        "Read the formula from the right: y, then the inverse of a rows × rows matrix, then Aᵀ.",
-        "`torch.linalg.solve(M, y)` is M⁻¹y without an inverse; M is `A @ A.T + weight * torch.eye(len(A))`.",
+        "Put x = Aᵀv into the system. With the identity both sides begin with Aᵀ, and what is left is a system for v.",
+        "(AAᵀ + λI)v = y. `torch.linalg.solve(M, y)` is M⁻¹y without an inverse, and M is "
+        "`A @ A.T + weight * torch.eye(len(A))`.",
         "`A.T @ torch.linalg.solve(A @ A.T + weight * torch.eye(len(A)), y)`.",
     ),
     tolerance=1e-3,
@@ -1955,9 +2215,20 @@ def _mean_for_sum(image):
     return torch.hypot(*_differences(image)).mean(dim=(-3, -2, -1))
 
 
-def _border_cut(image):
-    down, right = image.diff(dim=-2)[..., :, :-1], image.diff(dim=-1)[..., :-1, :]
-    return _total(torch.hypot(down, right))
+def _cut(image):
+    return torch.hypot(image.diff(dim=-2)[..., :, :-1], image.diff(dim=-1)[..., :-1, :])
+
+
+def _cut_other_corner(image):
+    return torch.hypot(image.diff(dim=-2)[..., :, 1:], image.diff(dim=-1)[..., 1:, :])
+
+
+def _border_cut(image, lengths=_cut):
+    return _total(lengths(image))
+
+
+def _border_cut_and_shape(image, lengths=_cut, dims=(0, 1, 2, 3)):
+    return lengths(image).sum(dim=dims)
 
 
 def _different_sizes(image):
@@ -1970,6 +2241,32 @@ def _different_sizes_other_order(image):
 
 def _one_direction(image, dim=-1):
     return _total(image.diff(dim=dim).abs())
+
+
+def _down_twice(image):
+    down, _ = _differences(image)
+    return _total(torch.hypot(down, down))
+
+
+def _right_twice(image):
+    _, right = _differences(image)
+    return _total(torch.hypot(right, right))
+
+
+def _batch_and_channel_differences(image, join=torch.hypot):
+    """The lines of the right answer with dim 0 and 1; the channel has one entry, and no difference."""
+    between = torch.diff(image, dim=0, append=image[-1:])
+    return _total(join(between, torch.zeros_like(image)))
+
+
+def _batch_and_channel_rolled(image, way=-1):
+    return _total((image.roll(way, 0) - image).abs())
+
+
+def _zeros_at_unlike_ends(image, first=-1):
+    """One difference with its zero in the first row or column, the other with it in the last."""
+    down, right = _differences(image)
+    return _total(torch.hypot(down, right.roll(1, -1)) if first == -1 else torch.hypot(down.roll(1, -2), right))
 
 
 def _sum_over_batch(image):
@@ -2043,11 +2340,15 @@ def _edge_and_ramp(image):
     edge, ramp = torch.zeros(1, 1, height, width), torch.zeros(1, 1, height, width)
     edge[..., width // 2 :] = 0.8
     ramp[..., 2:] = torch.linspace(0.8 / (width - 2), 0.8, width - 2)
-    return [(edge,), (ramp,)]
+    return [(edge,), (ramp,), (torch.full_like(edge, 0.5),)]
 
 
 def _costs_its_length(calls: list[Arguments], values: list[np.ndarray]) -> str | None:
     wanted = 0.8 * calls[0][0].shape[-2]
+    *values, of_constant = values
+    cost = float(np.ravel(of_constant)[0])
+    if not abs(cost) < 1e-3 * wanted:
+        return f"a constant image costs {cost:.4g}, not 0: is a number added under the root? 1e-12 is small enough"
     for value, name in zip(values, ("a sharp edge", "a ramp"), strict=True):
         if not np.allclose(np.asarray(value), wanted, rtol=1e-3):
             cost = float(np.ravel(value)[0])
@@ -2070,7 +2371,7 @@ total_variation = Exercise(
     number=7,
     function="total_variation",
     title="total variation",
-    minutes=12,
+    minutes=16,
     value_points=2,
     takes={"image": "float32 (batch, 1, height, width)"},
     returns="a real tensor of shape (batch,): one number for each image",
@@ -2103,6 +2404,17 @@ total_variation = Exercise(
             _border_cut,
             "you leave out the last row and column: there one difference is zero, and the other still counts; pad with "
             "a zero instead of cutting",
+            also=(partial(_border_cut, lengths=_cut_other_corner),),
+        ),
+        Mistake(
+            _border_cut_and_shape,
+            "two things: you cut off the last row and column, where one difference still counts, so pad with a zero "
+            "instead; and give one number for each image, `.sum(dim=(1, 2, 3))`",
+            also=tuple(
+                partial(_border_cut_and_shape, lengths=lengths, dims=dims)
+                for lengths in (_cut, _cut_other_corner)
+                for dims in ((0, 1, 2, 3), SIDES)
+            ),
         ),
         Mistake(
             _different_sizes,
@@ -2114,6 +2426,26 @@ total_variation = Exercise(
             _one_direction,
             "you use one direction alone: edges along it cost nothing; take both, √(down² + right²)",
             also=(partial(_one_direction, dim=-2),),
+        ),
+        Mistake(
+            _down_twice,
+            "both of your differences go down, along dim=-2: the other one goes to the right, along dim=-1",
+        ),
+        Mistake(
+            _right_twice,
+            "both of your differences go to the right, along dim=-1: the other one goes down, along dim=-2",
+        ),
+        Mistake(
+            _batch_and_channel_differences,
+            "your differences run over the dimensions 0 and 1, batch and channel: the picture's are the last two, "
+            "dim=-2 and dim=-1",
+            also=(_batch_and_channel_rolled, partial(_batch_and_channel_rolled, way=1)),
+        ),
+        Mistake(
+            _zeros_at_unlike_ends,
+            "one of your differences has its zero at the beginning, the other at the end, so they do not belong to the "
+            "same pixel: fill up both with a zero at the end",
+            also=(partial(_zeros_at_unlike_ends, first=-2),),
         ),
         Mistake(
             _sum_over_batch,
@@ -2167,7 +2499,8 @@ total_variation = Exercise(
         ),
         Property(
             "an edge",
-            "An edge should cost its length times its height, sharp or as a ramp, and the image's border nothing.",
+            "An edge should cost its length times its height, sharp or as a ramp; the image's border, and an image "
+            "without edges, nothing.",
             _edge_and_ramp,
             _costs_its_length,
         ),
@@ -2197,17 +2530,18 @@ LAB = Lab(
             number=8,
             name="lesion_study",
             title="your lesion study",
-            minutes=15,
+            minutes=25,
             points=4,
             marking=(
-                "reads the table: lines keep most of the contrast at R = 4 and little at R = 8, points keep most at "
-                "every R; PSNR cannot say so, for the lesion is 21 of 36,864 pixels (1)",
+                "reads both studies: with these lines the lesion is lost at R = 8, with points most of it stays; PSNR "
+                "falls with R too, but not with λ, where a clean picture of 27 dB lacks the lesion, for that is 21 of "
+                "36,864 pixels (1)",
                 "says what λ does: a larger one removes aliasing and noise, and takes contrast off small things; the λ "
                 "of the best PSNR is not that of the best contrast, and is chosen on other images (1)",
-                "says what helps without the truth: other masks and a test lesion do, the misfit does not, since an "
-                "image without the lesion explains the data as well; a denser scan decides (1)",
+                "says what helps without the truth: other masks and a test lesion do, the misfit does not, since with "
+                "and without the lesion it stays below the truth's own; a denser scan decides (1)",
                 "names a limit, such as the inverse crime (same transform and grid), one coil, the smooth average "
-                "anatomy, one lesion (1)",
+                "anatomy, one lesion, few masks (1)",
             ),
         ),
     ),

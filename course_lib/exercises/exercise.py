@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from course_lib import expect
-from course_lib.exercises.calls import Arguments, Outcome, close, run
+from course_lib.exercises.calls import WITH_GRAPH, Arguments, Outcome, close, run
 from course_lib.exercises.report import Hint, Result
 
 VISIBLE_SEED = 0  # the lab's own cases; grading draws others from a secret seed
@@ -273,7 +273,9 @@ class Exercise:
         return None
 
     def _structure_of_all(self, outcomes: Sequence[Outcome], wanted: dict[int, Outcome]) -> str:
-        messages = (self._structure(o, right) for o, right in zip(outcomes, wanted.values(), strict=True))
+        some_complex = any(np.iscomplexobj(a) for right in wanted.values() for a in right.arrays)
+        pairs = zip(outcomes, wanted.values(), strict=True)
+        messages = (self._structure(o, right, some_complex) for o, right in pairs)
         return next((message for message in messages if message), "")
 
     def _alike(self, outcome: Outcome, mistaken: Outcome) -> bool:
@@ -285,8 +287,11 @@ class Exercise:
             and close(outcome.arrays, mistaken.arrays, self.tolerance)
         )
 
-    def _structure(self, outcome: Outcome, right: Outcome) -> str:
-        """What is wrong before any value is compared: an error, the type, the shape, NaN."""
+    def _structure(self, outcome: Outcome, right: Outcome, some_complex: bool) -> str:
+        """What is wrong before any value is compared: an error, the type, the shape, NaN.
+
+        some_complex: the right result is complex in one of the cases.
+        """
         if outcome.error is not None:
             return f"your function stops with {outcome.error}"
         if outcome.arrays is None:
@@ -298,13 +303,19 @@ class Exercise:
                 tail = ": stay with torch, or end with `torch.from_numpy(...)`"
             elif len(right.arrays) == 1 and len(outcome.arrays) > 1:
                 tail = ": `torch.stack` makes one tensor of several, `torch.tensor` of numbers"
+            elif _wrapped(outcome, right):
+                tail = ": return what is in it, without brackets or a comma"
+            elif WITH_GRAPH in outcome.kind:
+                tail = ": end with `.detach()`, for later cells cannot plot it, nor go on from it"
             return f"expected {self.returns}, got {outcome.kind}{tail}"
         for position, (a, b) in enumerate(zip(outcome.arrays, right.arrays, strict=True), 1):
             if a.shape != b.shape:
-                which = f"number {position} of the tuple " if len(right.arrays) > 1 else ""
-                return f"expected {self.returns}; in this case {which}has shape {b.shape}, yours {a.shape}"
+                which = f"number {position} of the tuple" if len(right.arrays) > 1 else "it"
+                return f"expected {self.returns}; in this case {which} has shape {b.shape}, and yours {a.shape}"
             if np.iscomplexobj(a) and not np.iscomplexobj(b):
-                return f"expected {self.returns}, got complex numbers: take `.real` where the rest is rounding error"
+                rounding = "take `.real` where the rest is rounding error"
+                tail = "of real arguments the result is real" if some_complex else rounding
+                return f"expected {self.returns}, got complex numbers: {tail}"
             if not np.isfinite(a).all():
                 return f"expected finite numbers, got {int((~np.isfinite(a)).sum())} NaN or infinite of {a.size}"
         return ""
@@ -406,10 +417,17 @@ def _says_nothing(array: np.ndarray, call: Call) -> bool:
 
 
 def _kind_fits(outcome: Outcome, right: Outcome) -> bool:
-    """A number may stand for a 0-dimensional tensor; apart from that, tensors are asked for."""
-    if len(outcome.arrays) != len(right.arrays) or "numpy" in outcome.kind:
+    """A number may stand for a 0-dimensional tensor; apart from that, tensors are asked for, and they alone."""
+    if len(outcome.arrays) != len(right.arrays) or "numpy" in outcome.kind or WITH_GRAPH in outcome.kind:
+        return False
+    if _wrapped(outcome, right):
         return False
     return "number" not in outcome.kind or all(b.ndim == 0 for b in right.arrays)
+
+
+def _wrapped(outcome: Outcome, right: Outcome) -> bool:
+    """Whether one result was asked for, and it lies in a list or tuple."""
+    return len(right.arrays) == 1 and outcome.kind.startswith(("a list of", "a tuple of"))
 
 
 def _gist(outcome: Outcome) -> str:

@@ -29,6 +29,12 @@ def with_code(line: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(line))
 
 
+def sentence(text: str) -> str:
+    """With a capital at its beginning, unless it begins with a variable: `z` is not `Z`."""
+    first = text.split(maxsplit=1)[0] if text.strip() else ""
+    return text if len(first) == 1 and first != "a" else text[:1].upper() + text[1:]
+
+
 @dataclass(frozen=True)
 class Result:
     """What a check found.
@@ -57,9 +63,9 @@ class Result:
         mine = self.exercise.value_points if self.value_right else 0
         return mine + sum(p.points for p in self.exercise.properties if p.name in self.kept)
 
-    def after(self, sentence: str) -> Result:
+    def after(self, before: str) -> Result:
         """The same result, with a sentence before its message."""
-        return replace(self, message=f"{sentence}. {self.message[:1].upper()}{self.message[1:]}")
+        return replace(self, message=f"{before}. {sentence(self.message)}")
 
     @property
     def heading(self) -> str:
@@ -68,7 +74,7 @@ class Result:
     @property
     def lines(self) -> list[str]:
         if self.status == "not attempted yet":
-            return [self.message[:1].upper() + self.message[1:]]
+            return [sentence(self.message)]
         total = f"{self.points} of {self.exercise.points} points"
         if self.passed:
             if not self.exercise.properties:
@@ -76,7 +82,7 @@ class Result:
             return [f"the values are right, and so are: {', '.join(self.kept)} · {total}"]
         parts = [f"{'✓' if self.value_right else '✗'} values"]
         parts += [f"{'✓' if p.name in self.kept else '✗'} {p.name}" for p in self.exercise.properties]
-        message = self.message[:1].upper() + self.message[1:]
+        message = sentence(self.message)
         return [
             message if message.endswith((".", "?", "!")) else message + ".",
             f"{' · '.join(parts)} · {total}",

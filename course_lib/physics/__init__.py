@@ -13,11 +13,13 @@ from course_lib.physics.mri import (
 from course_lib.physics.noise import add_gaussian_noise, add_poisson_noise
 from course_lib.physics.operators import CircularConvolution, LinearOperator, MatrixOperator, gaussian_gain
 from course_lib.physics.radon import Radon
+from course_lib.physics.simulate import Scan, scan, smooth_phase
 from course_lib.physics.single_pixel import HadamardSampling, SplitHadamardSampling, sequency_mask, walsh_matrix
 
 __all__ = [
     "CircularConvolution", "CoilSampling", "FiniteDifferences", "FourierSampling", "HadamardSampling",
-    "LinearOperator", "MatrixOperator", "Radon", "SplitHadamardSampling", "add_gaussian_noise", "add_poisson_noise",
-    "coil_sensitivities", "fourier", "gaussian_gain", "inverse_fourier", "line_mask", "point_spread_function",
-    "radial_mask", "sequency_mask", "variable_density_mask", "walsh_matrix",
+    "LinearOperator", "MatrixOperator", "Radon", "Scan", "SplitHadamardSampling", "add_gaussian_noise",
+    "add_poisson_noise", "coil_sensitivities", "fourier", "gaussian_gain", "inverse_fourier", "line_mask",
+    "point_spread_function", "radial_mask", "scan", "sequency_mask", "smooth_phase", "variable_density_mask",
+    "walsh_matrix",
 ]  # fmt: skip

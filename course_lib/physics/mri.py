@@ -98,22 +98,27 @@ class CoilSampling(LinearOperator):
         super().__init__(mask.shape[-2:], sensitivities.shape)
         self.batch_shape = tuple(mask.shape[:-3])
         self.sensitivities = sensitivities
-        self._unshifted_mask = torch.fft.ifftshift(mask, dim=_PLANE)
+        # F is two phases around a plain DFT; kept with maps and mask they save four shifts of every coil's image
+        before, after = (phases.to(sensitivities.device) for phases in _phases(*mask.shape[-2:]))
+        self._maps = (before * sensitivities).to(sensitivities.dtype)
+        self._samples = (after * mask).to(sensitivities.dtype)
 
-    def _maps(self, x: torch.Tensor) -> torch.Tensor:
-        return self.sensitivities.to(x.device, torch.promote_types(x.dtype, torch.complex32))
+    def _seen(self, x: torch.Tensor) -> torch.Tensor:
+        return _like(self._maps, x) * x[..., None, :, :]
+
+    def _combined(self, images: torch.Tensor) -> torch.Tensor:
+        return (_like(self._maps, images).conj() * images).sum(dim=-3)
 
     def _forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.mask.to(x.device) * fourier(self._maps(x) * x[..., None, :, :])
+        return torch.fft.fft2(self._seen(x), norm="ortho").mul_(_like(self._samples, x))
 
     def _adjoint(self, y: torch.Tensor) -> torch.Tensor:
-        return (self._maps(y).conj() * inverse_fourier(self.mask.to(y.device) * y)).sum(dim=-3)
+        return self._combined(torch.fft.ifft2(_like(self._samples, y).conj() * y, norm="ortho"))
 
     def normal(self, x: torch.Tensor) -> torch.Tensor:
-        """AᴴA x, without the shifts, as in `FourierSampling.normal`."""
-        coils = self._maps(self._checked(x, self.domain_shape, "normal"))
-        measured = torch.fft.ifft2(self._unshifted_mask.to(x.device) * torch.fft.fft2(coils * x[..., None, :, :]))
-        return (coils.conj() * measured).sum(dim=-3)
+        """AᴴA x, in which the phases of k-space cancel."""
+        x = self._checked(x, self.domain_shape, "normal")
+        return self._combined(torch.fft.ifft2(torch.fft.fft2(self._seen(x)).mul_(self.mask.to(x.device))))
 
     def norm(self, iterations: int = 0, tolerance: float = 0.0) -> float:
         """A bound: the largest √(Σᵢ|Sᵢ|²) of a pixel, 1 for the maps of `coil_sensitivities`.
@@ -169,6 +174,21 @@ def checked_mask(mask: object) -> torch.Tensor:
     if not mask.flatten(-2).any(dim=-1).all():
         raise expect.InputError(f"expected a mask with at least one sample, got none in {expect.describe(mask)}")
     return mask
+
+
+def _phases(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What turns the plain DFT into `fourier`: F x = after · DFT(before · x), by the shift theorem."""
+    before, after = [], []
+    for side in (height, width):
+        centre, place = side // 2, torch.arange(side, dtype=torch.float64)
+        before.append(torch.exp(2j * torch.pi * centre * place / side))
+        after.append(torch.exp(2j * torch.pi * centre * (place - centre) / side))
+    return torch.outer(*before), torch.outer(*after)
+
+
+def _like(constant: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """The complex constant on the device and in the precision of x."""
+    return constant.to(x.device, torch.promote_types(x.dtype, torch.complex32))
 
 
 def _plane(name: str, x: torch.Tensor) -> torch.Tensor:

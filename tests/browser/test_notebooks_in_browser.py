@@ -123,3 +123,30 @@ def _answer(page, cells, source: str, *, run_only: bool = False) -> str:
     show_cell(page, cells, "lab.power_spectrum.check(")
     _run_cell(page)
     return _text(_cell(page, "lab.power_spectrum.check("))
+
+
+def test_lecture_02_runs_to_the_end_and_each_of_its_controls_draws_again(page, jupyterlab):
+    open_notebook(page, jupyterlab, "lectures/02_compressed_sensing.ipynb")
+    cells = run_all(page, timeout=300)
+    assert errors(cells) == []
+
+    show_cell(page, cells, "player = play(")
+    picture = page.locator(".course-picture img")
+    picture.wait_for(timeout=20_000)
+    assert "random points at acceleration 4" in picture.get_attribute("alt")
+    page.evaluate(WATCH)
+    for name, handle in zip(("acceleration", "λ"), page.locator(".widget-slider .noUi-handle").all(), strict=True):
+        handle.focus()
+        delays = []
+        for _ in range(7):
+            before = picture.get_attribute("alt")
+            page.keyboard.press("ArrowRight")
+            page.wait_for_function(
+                "(alt) => window.drawn && document.querySelector('.course-picture img').alt !== alt", arg=before
+            )
+            delays.append(page.evaluate("() => window.drawn - window.moved"))
+            time.sleep(0.2)
+        print(f"\nlecture 02, slider {name} to picture: median {statistics.median(delays):.0f} ms (budget 100 ms)")
+    page.locator(".widget-dropdown select").first.select_option(label="lines")
+    page.wait_for_function("() => document.querySelector('.course-picture img').alt.includes('random lines')")
+    assert page.problems == []

@@ -31,7 +31,9 @@ def test_orthogonal_equals_pywavelets(wavelet, shape, levels, generator):
     np.testing.assert_allclose(W(image), mallat(theirs), rtol=0, atol=1e-12)
 
 
-@given(seed=st.integers(0, 10_000), wavelet=st.sampled_from(WAVELETS), height=st.integers(1, 6), width=st.integers(1, 6))
+@given(
+    seed=st.integers(0, 10_000), wavelet=st.sampled_from(WAVELETS), height=st.integers(1, 6), width=st.integers(1, 6)
+)
 def test_orthogonal_is_orthonormal(seed, wavelet, height, width):
     """Wᴴ W x = x and W Wᴴ y = y, also where the filter is longer than the image."""
     W = OrthogonalWavelet((4 * height, 4 * width), wavelet, 2)
@@ -115,7 +117,11 @@ def test_arguments_that_cannot_be_used(unchecked):
                 kind((8, 8), "haar", levels)
         with pytest.raises(expect.InputError, match="expected a size"):
             kind((8, 1))
-    with pytest.raises(expect.InputError, match="^expected sides divisible by 16 for 4 levels, got 24×64; the undecimated"):
+    with pytest.raises(
+        expect.InputError, match="^expected sides divisible by 16 for 4 levels, got 24×64; the undecimated"
+    ):
         OrthogonalWavelet((24, 64), levels=4)
-    with pytest.raises(expect.InputError, match="^expected sides divisible by 2 for 1 levels, got 7×64; the undecimated"):
+    with pytest.raises(
+        expect.InputError, match="^expected sides divisible by 2 for 1 levels, got 7×64; the undecimated"
+    ):
         OrthogonalWavelet((7, 64))

@@ -237,6 +237,20 @@ def test_a_value_that_is_no_answer_costs_its_own_exercise_alone(name):
     assert not Path("/tmp/owned").exists()
 
 
+RIGHT_GAIN = "spectrum / (spectrum + spectrum.numel() * sigma**2)"
+
+
+@needs_sandbox
+@pytest.mark.parametrize("value", [f"({RIGHT_GAIN}).requires_grad_()", f"[{RIGHT_GAIN}]"], ids=["graph", "list"])
+def test_a_right_value_in_the_wrong_form_costs_the_same_as_in_the_lab(value):
+    scope = {}
+    exec(ABOVE + value, scope)
+    in_the_lab = LAB["wiener_gain"].check(scope["wiener_gain"])
+    graded = grade(solved(wiener_gain=ABOVE + value)).exercises[1]
+    assert (graded.status, graded.points, graded.message) == ("failed", in_the_lab.points, in_the_lab.message)
+    assert graded.points < FULL["wiener_gain"]
+
+
 DELEGATES = {
     "the library": ABOVE + "classical.wiener_gain(spectrum, sigma)",
     "the library by another way": "import course_lib.classical.wiener as w\n" + ABOVE + "w.wiener_gain(spectrum, sigma)",

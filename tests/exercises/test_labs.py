@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 
+from course_lib import physics
 from course_lib.exercises import LABS, load_lab, self_test
 from course_lib.exercises.calls import run
 
@@ -88,6 +90,26 @@ def test_blank_shape_nan_numpy_and_double(lab, exercise):
 
 
 @pytest.mark.parametrize(("lab", "exercise"), EXERCISES, ids=NAMES)
+def test_a_right_value_with_a_graph_or_in_a_list_is_diagnosed(lab, exercise):
+    """Such a value stops later cells: a plot takes no graph, a formula no list."""
+
+    def with_graph(*arguments):
+        value = exercise.reference(*arguments)
+        return tuple(v.requires_grad_() for v in value) if isinstance(value, tuple) else value.requires_grad_()
+
+    def in_a_list(*arguments):
+        value = exercise.reference(*arguments)
+        return [(value,)] if isinstance(value, tuple) else [value]
+
+    for function, said in [(with_graph, "end with `.detach()`"), (in_a_list, "got a list of")]:
+        result = judge(exercise, function)
+        assert result.status == "failed"
+        assert said in result.message, result.message
+        assert not result.value_right
+        assert result.points < exercise.points
+
+
+@pytest.mark.parametrize(("lab", "exercise"), EXERCISES, ids=NAMES)
 def test_answers_name_functions_that_exist(lab, exercise):
     from importlib import import_module
 
@@ -126,7 +148,20 @@ EVASIVE_02 = {
     "tikhonov": [lambda A, *_: torch.zeros(A.shape[1]), lambda A, *_: torch.ones(A.shape[1])],
     "total_variation": [lambda image: torch.zeros(len(image)), lambda image: torch.ones(len(image))],
 }  # fmt: skip
-EVASIVE = {"01_wiener_filtering": EVASIVE_01, "02_compressed_sensing": EVASIVE_02}
+EVASIVE_09 = {
+    "kspace_residual": [lambda image, *_: torch.zeros(len(image)), lambda image, *_: torch.ones(len(image))],
+    "replace_measured": [lambda image, *_: image, lambda image, kspace, mask: kspace, lambda image, *_: 0 * image],
+    "data_consistency": [lambda image, *_: image, lambda image, kspace, *_: kspace, lambda image, *_: 0 * image],
+    "backward_image": [lambda gradient, *_: gradient, lambda gradient, mask, weight: 0 * gradient],
+    "backward_weight": [lambda *_: torch.tensor(0.0), lambda *_: 1.0],
+    "cnn_block": [lambda image, *_: image, lambda image, *_: torch.zeros_like(image)],
+    "cascade": [lambda kspace, *_: kspace, lambda kspace, *_: torch.zeros_like(kspace)],
+}  # fmt: skip
+EVASIVE = {
+    "01_wiener_filtering": EVASIVE_01,
+    "02_compressed_sensing": EVASIVE_02,
+    "09_data_consistency_cascades": EVASIVE_09,
+}
 
 
 def _each(functions):
@@ -375,7 +410,127 @@ OTHER_WAYS_02 = {
     "tikhonov": (_primal, _dual_by_inverse, _by_svd, _by_stacking),
     "total_variation": (_padded, _in_parts, _by_numpy_pad),
 }
-OTHER_WAYS = {"01_wiener_filtering": OTHER_WAYS_01, "02_compressed_sensing": OTHER_WAYS_02}
+
+
+def _root_of_energies(image, kspace, mask):
+    misfit = physics.fourier(image) * mask - kspace
+    return (misfit.abs().square().sum((1, 2, 3)) / kspace.abs().square().sum((1, 2, 3))).sqrt()
+
+
+def _one_image_at_a_time(image, kspace, mask):
+    misfits = [(physics.fourier(x)[m] - k[m]).norm() / k.norm() for x, k, m in zip(image, kspace, mask, strict=True)]
+    return torch.stack(misfits)
+
+
+def _residual_of_pixels(image, kspace, mask):
+    A = physics.FourierSampling(mask)
+    return A.adjoint(A(image) - kspace).flatten(1).norm(dim=1) / kspace.flatten(1).norm(dim=1)
+
+
+def _assigned(image, kspace, mask):
+    s = physics.fourier(image)
+    s[mask] = kspace[mask]
+    return physics.inverse_fourier(s)
+
+
+def _corrected_by_residual(image, kspace, mask):
+    A = physics.FourierSampling(mask)
+    return image + A.adjoint(kspace - A(image))
+
+
+def _by_own_transforms(image, kspace, mask):
+    s = torch.fft.fft2(torch.fft.ifftshift(image, dim=(2, 3)), norm="ortho")
+    y, m = (torch.fft.ifftshift(t, dim=(2, 3)) for t in (kspace, mask))
+    return torch.fft.fftshift(torch.fft.ifft2(s * ~m + y, norm="ortho"), dim=(2, 3))
+
+
+def _as_the_deck(image, kspace, mask, weight):
+    Λ = torch.where(mask, 1 / (1 + torch.as_tensor(weight)), torch.tensor(1.0))
+    mixed = Λ * physics.fourier(image) + weight / (1 + weight) * kspace
+    return physics.inverse_fourier(mixed)
+
+
+def _corrected_by_share(image, kspace, mask, weight):
+    A = physics.FourierSampling(mask)
+    return image + weight / (1 + weight) * A.adjoint(kspace - A(image))
+
+
+def _with_a_weight_for_each_point(image, kspace, mask, weight):
+    W = weight * mask
+    return physics.inverse_fourier((physics.fourier(image) + W * kspace) / (1 + W))
+
+
+def _forward_without_data(gradient, mask, weight):
+    return _as_the_deck(gradient, 0 * gradient, mask, weight)
+
+
+def _less_the_share(gradient, mask, weight):
+    return gradient - weight / (1 + weight) * physics.FourierSampling(mask).normal(gradient)
+
+
+def _by_autograd_to_image(gradient, mask, weight):
+    x = torch.zeros_like(gradient, requires_grad=True)
+    return torch.autograd.grad(_as_the_deck(x, 0 * gradient, mask, weight), x, gradient)[0]
+
+
+def _in_kspace(gradient, image, kspace, mask, weight):
+    g, s = physics.fourier(gradient), physics.fourier(image)
+    return ((kspace - s)[mask] * g[mask].conj()).sum().real / (1 + weight) ** 2
+
+
+def _by_parts(gradient, image, kspace, mask, weight):
+    v = physics.inverse_fourier(mask * (kspace - physics.fourier(image)))
+    return float((gradient.real * v.real + gradient.imag * v.imag).sum() / (1 + weight) ** 2)
+
+
+def _by_autograd_to_weight(gradient, image, kspace, mask, weight):
+    weight = torch.as_tensor(weight).clone().requires_grad_()
+    return torch.autograd.grad(_as_the_deck(image, kspace, mask, weight), weight, gradient)[0]
+
+
+def _by_view_as_real(image, first, second):
+    channels = torch.view_as_real(image)[:, 0].permute(0, 3, 1, 2)
+    out = channels + F.conv2d(F.conv2d(channels, first, padding="same").clamp(min=0), second, padding="same")
+    return torch.view_as_complex(out.permute(0, 2, 3, 1).contiguous())[:, None]
+
+
+def _by_modules(image, first, second):
+    one, two = (torch.nn.Conv2d(k.shape[1], k.shape[0], 3, padding=1, bias=False) for k in (first, second))
+    one.weight.data, two.weight.data = first, second
+    net = torch.nn.Sequential(one, torch.nn.ReLU(), two).requires_grad_(False)
+    change = net(torch.stack([image.real, image.imag], dim=2)[:, 0])
+    return image + (change[:, 0] + 1j * change[:, 1]).unsqueeze(1)
+
+
+def _by_index(kspace, mask, first, second, weight):
+    x = physics.FourierSampling(mask).adjoint(kspace)
+    for k in range(first.shape[0]):
+        x = _by_view_as_real(x, first[k], second[k])
+        x = _corrected_by_share(x, kspace, mask, weight)
+    return x
+
+
+def _by_recursion(kspace, mask, first, second, weight):
+    if len(first) == 0:
+        return physics.inverse_fourier(kspace)
+    x = _by_recursion(kspace, mask, first[:-1], second[:-1], weight)
+    return _as_the_deck(_by_view_as_real(x, first[-1], second[-1]), kspace, mask, weight)
+
+
+OTHER_WAYS_09 = {
+    "kspace_residual": (_root_of_energies, _one_image_at_a_time, _residual_of_pixels),
+    "replace_measured": (_assigned, _corrected_by_residual, _by_own_transforms),
+    "data_consistency": (_as_the_deck, _corrected_by_share, _with_a_weight_for_each_point),
+    "backward_image": (_forward_without_data, _less_the_share, _by_autograd_to_image),
+    "backward_weight": (_in_kspace, _by_parts, _by_autograd_to_weight),
+    "cnn_block": (_by_view_as_real, _by_modules),
+    "cascade": (_by_index, _by_recursion),
+}
+OTHER_WAYS = {
+    "01_wiener_filtering": OTHER_WAYS_01,
+    "02_compressed_sensing": OTHER_WAYS_02,
+    "09_data_consistency_cascades": OTHER_WAYS_09,
+}
 
 
 @pytest.mark.parametrize(("module", "name", "function"), _each(OTHER_WAYS))
@@ -400,6 +555,80 @@ def test_a_threshold_that_makes_nan_of_zero_is_told_so():
     assert "A value of 0 has no phase (0 / 0), and should stay 0. Here some of the returned numbers are NaN" in (
         result.message
     )
+
+
+def _graph_kept(x, A, y, step, weight):
+    x = x.clone().requires_grad_(True)
+    (0.5 * (A @ x - y).square().sum()).backward()
+    return load_lab("02_compressed_sensing")["soft_threshold"].reference(x - step * x.grad, step * weight)
+
+
+def test_a_step_by_autograd_without_detach_is_told_so():
+    """It is right once, and stops the loop that calls it again."""
+    result = judge(load_lab("02_compressed_sensing")["ista_step"], _graph_kept)
+    assert result.status == "failed"
+    assert "got a tensor with autograd's graph: end with `.detach()`" in result.message
+
+
+def _blank_step(x, A, y, step, weight):
+    raise NotImplementedError()
+
+
+def test_fista_on_an_unsolved_step_names_it():
+    def fista(A, y, step, weight, iterations):
+        return _blank_step(torch.zeros(A.shape[1]), A, y, step, weight)
+
+    result = judge(load_lab("02_compressed_sensing")["fista"], fista)
+    assert result.status == "failed"
+    assert "`_blank_step` is not written yet: solve its exercise first, or run the cell with its `or_reference`" in (
+        result.message
+    )
+
+
+def _epsilon_under_the_root(image):
+    down = torch.diff(image, dim=-2, append=image[..., -1:, :])
+    right = torch.diff(image, dim=-1, append=image[..., -1:])
+    return (down**2 + right**2 + 1e-8).sqrt().sum(dim=(1, 2, 3))
+
+
+def test_a_number_under_the_root_is_named():
+    """On images of noise it does not show, so its values count as right."""
+    result = judge(load_lab("02_compressed_sensing")["total_variation"], _epsilon_under_the_root)
+    assert result.status == "failed"
+    assert result.value_right
+    assert "is a number added under the root?" in result.message
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    "inverse",
+    [
+        lambda A, y, weight: torch.linalg.inv(A.T @ A) @ A.T @ y,
+        lambda A, y, weight: torch.linalg.inv(A.T @ A) @ (A.T @ y),
+        lambda A, y, weight: torch.linalg.solve(A.T @ A, A.T @ y),
+    ],
+)
+def test_an_inverse_that_does_not_exist_is_named(inverse, seed):
+    """Rounding decides what such an inverse gives, so no two machines agree on it; it may even stop."""
+    message = judge(load_lab("02_compressed_sensing")["tikhonov"], inverse, seed).message
+    assert "is λI missing?" in message or "singular" in message
+
+
+def test_the_zero_frequency_of_an_unscaled_transform_is_in_the_middle():
+    """A wrong scale costs the energy's point, and no other."""
+    lab = load_lab("02_compressed_sensing")
+    for name, wrong in [("undersample", "_norm_forgotten"), ("zero_filled", "_inverse_norm_forgotten")]:
+        mistake = next(m for m in lab[name].mistakes if m.name == wrong)
+        kept = judge(lab[name], mistake.function).kept
+        assert "centred" in kept
+        assert "energy" not in kept
+
+
+def test_a_message_does_not_turn_a_variable_into_a_capital():
+    fista = load_lab("02_compressed_sensing")["fista"]
+    backwards = next(m for m in fista.mistakes if m.name == "_momentum_backwards")
+    lines = judge(fista, backwards.function).lines
+    assert lines[0].startswith("z runs backwards")
 
 
 def test_ista_breaks_the_bound_that_fista_keeps():
@@ -435,6 +664,59 @@ def test_the_library_gives_what_lab_02_teaches():
     assert set(library) == {e.function for e in lab.exercises}
     for name, function in library.items():
         assert judge(lab[name], function).passed, str(judge(lab[name], function))
+
+
+# --- module 09: what its tables cannot say ------------------------------------------------------------
+
+
+def test_the_library_gives_what_lab_09_teaches():
+    """As for lab 02, with the network's and the layer's own code."""
+    from course_lib import networks
+
+    lab = load_lab("09_data_consistency_cascades")
+
+    def layer(weight):
+        return networks.DataConsistency(float(weight))
+
+    def derivative(gradient, image, kspace, mask, weight):
+        change = networks.data_consistency_weight_derivative(image, kspace, mask, float(weight))
+        return (gradient.conj() * change).real.sum()
+
+    def with_kernels(block, first, second):
+        state = {"layers.0.weight": first, "layers.2.weight": second}
+        state |= {"layers.0.bias": torch.zeros(len(first)), "layers.2.bias": torch.zeros(2)}
+        block.load_state_dict(state)
+        return block.requires_grad_(False)
+
+    def block(image, first, second):
+        return with_kernels(networks.ResidualCNN(width=len(first), depth=2), first, second)(image)
+
+    def cascade(kspace, mask, first, second, weight):
+        network = networks.DeepCascade(len(first), first.shape[1], depth=2, weight=float(weight))
+        for cnn, k1, k2 in zip(network.cnns, first, second, strict=True):
+            with_kernels(cnn, k1, k2)
+        return network(kspace, mask)
+
+    library = {
+        "replace_measured": lambda *scan: layer("inf")(*scan),
+        "data_consistency": lambda *scan: layer(scan[-1])(*scan[:-1]),
+        "backward_image": lambda g, mask, weight: networks.data_consistency_adjoint(g, mask, float(weight)),
+        "backward_weight": derivative,
+        "cnn_block": block,
+        "cascade": cascade,
+    }
+    for name, function in library.items():
+        assert judge(lab[name], function).passed, str(judge(lab[name], function))
+
+
+@pytest.mark.parametrize("name", ["data_consistency", "cnn_block", "cascade"])
+def test_autograd_goes_through_the_references_of_lab_09(name):
+    """A stuck student trains with them."""
+    exercise = load_lab("09_data_consistency_cascades")[name]
+    case = exercise.calls(0)[0].arguments
+    leaves = [a.clone().requires_grad_() if isinstance(a, torch.Tensor) and a.dtype != torch.bool else a for a in case]
+    exercise.reference(*leaves).abs().square().sum().backward()
+    assert all(a.grad.isfinite().all() for a in leaves if isinstance(a, torch.Tensor) and a.requires_grad)
 
 
 # --- the self-test ------------------------------------------------------------------------------------

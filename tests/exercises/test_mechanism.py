@@ -105,7 +105,11 @@ def test_right_answers_in_any_form_pass(exercise, source):
         ("def mean_square(x):\n    return np.array([1.0, 2.0])", "got a numpy array: stay with torch"),
         ("def mean_square(x):\n    return 'many'", "expected one number, got 'many'"),
         ("def mean_square(x):\n    return (x.mean(), x.mean())", "got a tuple of tensors: `torch.stack` makes one"),
-        ("def mean_square(x):\n    return x.square()", "in this case has shape (), yours (7,)"),
+        ("def mean_square(x):\n    return [x.square().mean()]", "got a list of tensors: return what is in it"),
+        ("def mean_square(x):\n    return x.square().mean(),", "got a tuple of tensors: return what is in it"),
+        ("def mean_square(x):\n    return x.clone().requires_grad_().square().mean()", "graph: end with `.detach()`"),
+        ("def mean_square(x):\n    return x.requires_grad_().square().mean().detach()", "changes its argument `x`"),
+        ("def mean_square(x):\n    return x.square()", "in this case it has shape (), and yours (7,)"),
         ("def mean_square(x):\n    return (x**2).mean() * float('nan')", "got 1 NaN or infinite of 1"),
         ("def mean_square(x):\n    return (x + 0j).square().mean()", "got complex numbers: take `.real`"),
         ("def mean_square(x):\n    return undefined_name", "NameError: name 'undefined_name' is not defined"),
@@ -144,7 +148,9 @@ def test_a_blank_reads_as_blank_and_stops_nothing(exercise):
 
 def test_a_blank_helper_is_not_a_blank_answer(exercise):
     source = "def other(x):\n    raise NotImplementedError()\ndef mean_square(x):\n    return other(x)"
-    assert exercise.check(student(source)).status == "failed"
+    result = exercise.check(student(source))
+    assert result.status == "failed"
+    assert "`other` is not written yet: solve its exercise first" in result.message
 
 
 WEIRD = {

@@ -135,7 +135,9 @@ def test_accelerations_outside_their_range(acceleration, unchecked):
 
 
 def test_other_arguments_outside_their_range(unchecked):
-    with pytest.raises(expect.InputError, match="^expected a central block within the 16 lines of acceleration 4, got 19"):
+    with pytest.raises(
+        expect.InputError, match="^expected a central block within the 16 lines of acceleration 4, got 19"
+    ):
         physics.line_mask((64, 64), 4, 0.3, seeded(0))
     with pytest.raises(expect.InputError, match="^expected the centre fraction as a number from 0 to 1, got -0.1$"):
         physics.line_mask((64, 64), 4, -0.1, seeded(0))
@@ -145,7 +147,9 @@ def test_other_arguments_outside_their_range(unchecked):
         physics.line_mask((64, 64), 4)
     with pytest.raises(expect.InputError, match="^expected a torch.Generator, got 7$"):
         physics.line_mask((64, 64), 4, generator=7, kind="equispaced")
-    with pytest.raises(expect.InputError, match="^expected a central disc within the 32 points of acceleration 128, got"):
+    with pytest.raises(
+        expect.InputError, match="^expected a central disc within the 32 points of acceleration 128, got"
+    ):
         physics.variable_density_mask((64, 64), 128, seeded(0), centre_fraction=0.5)
     with pytest.raises(expect.InputError, match="density's power"):
         physics.variable_density_mask((64, 64), 4, seeded(0), power=-1)

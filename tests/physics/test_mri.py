@@ -79,7 +79,10 @@ def test_coil_sampling_is_single_coil_sampling_of_each_view(generator):
 
 def test_norm_of_coils_is_a_close_bound(generator):
     maps = physics.coil_sensitivities((32, 32), 8, dtype=torch.complex128)
-    for mask in (physics.line_mask((32, 32), 4, 0.08, generator), physics.variable_density_mask((32, 32), 4, generator)):
+    for mask in (
+        physics.line_mask((32, 32), 4, 0.08, generator),
+        physics.variable_density_mask((32, 32), 4, generator),
+    ):
         A = CoilSampling(mask, maps)
         exact = LinearOperator.norm(A, iterations=1000, tolerance=1e-10)
         assert A.norm() == pytest.approx(1)
@@ -140,7 +143,9 @@ def test_coils_that_cannot_be_used(unchecked):
     mask = torch.ones(8, 8, dtype=torch.bool)
     with pytest.raises(expect.InputError, match="^expected complex sensitivities, got .* float32$"):
         CoilSampling(mask, torch.ones(2, 8, 8))
-    with pytest.raises(expect.InputError, match=r"^expected mask and sensitivities of one size, got \(8, 8\) and \(8, 9\)$"):
+    with pytest.raises(
+        expect.InputError, match=r"^expected mask and sensitivities of one size, got \(8, 8\) and \(8, 9\)$"
+    ):
         CoilSampling(mask, torch.ones(2, 8, 9, dtype=torch.complex64))
     with pytest.raises(expect.InputError, match=r"^expected sensitivities .*\(coils, height, width\), got .*$"):
         CoilSampling(mask, torch.ones(8, 8, dtype=torch.complex64))
@@ -158,13 +163,21 @@ def test_measurements_that_cannot_be_used(coils, unchecked):
     A = FourierSampling(mask) if coils is None else CoilSampling(mask, physics.coil_sensitivities((8, 8), coils))
     name = type(A).__name__
     good = torch.ones((1, 1, *A.range_shape), dtype=torch.complex64)
-    with pytest.raises(expect.InputError, match=rf"^{name}.measurements: expected shape \(\.\.\., .*8\), got .*8, 9\).*$"):
+    with pytest.raises(
+        expect.InputError, match=rf"^{name}.measurements: expected shape \(\.\.\., .*8\), got .*8, 9\).*$"
+    ):
         zero_filled(A, torch.cat([good, good[..., :1]], dim=-1))
-    with pytest.raises(expect.InputError, match=f"^{name}.measurements: expected complex measurements, got .* float32$"):
+    with pytest.raises(
+        expect.InputError, match=f"^{name}.measurements: expected complex measurements, got .* float32$"
+    ):
         zero_filled(A, good.real)
     bad = good.clone()
     bad[..., 3, 4] = float("nan")
-    with pytest.raises(expect.InputError, match="^expected the measurements without NaN or infinity, got . of them in .*$"):
+    with pytest.raises(
+        expect.InputError, match="^expected the measurements without NaN or infinity, got . of them in .*$"
+    ):
         zero_filled(A, bad)
-    with pytest.raises(expect.InputError, match=r"^expected the image as a torch.Tensor \(\.\.\., height, width\), got 3$"):
+    with pytest.raises(
+        expect.InputError, match=r"^expected the image as a torch.Tensor \(\.\.\., height, width\), got 3$"
+    ):
         physics.fourier(3)

@@ -150,7 +150,9 @@ def test_wrong_arguments_name_the_operator(height, width, unchecked):
                 with pytest.raises(expect.InputError, match=rf"^{name}\.{function}: {words}.*, got .*$"):
                     getattr(A, function)(value)
         if A.complex_range:
-            with pytest.raises(expect.InputError, match=rf"^{name}\.adjoint: expected complex measurements, got .*float"):
+            with pytest.raises(
+                expect.InputError, match=rf"^{name}\.adjoint: expected complex measurements, got .*float"
+            ):
                 A.adjoint(torch.ones((BATCH, 1, *A.range_shape)))
         if A.batch_shape:
             for batch in ((), (1,), (BATCH + 1, 1), (1, BATCH)):

@@ -89,7 +89,9 @@ def test_total_variation_beats_the_pseudo_inverse_by_two_decibels():
 
 def test_arguments_that_cannot_be_used(unchecked):
     for size in (3, 6, 12, 100):
-        with pytest.raises(expect.InputError, match=f"^expected the side of Hadamard patterns as a power of two, got {size}$"):
+        with pytest.raises(
+            expect.InputError, match=f"^expected the side of Hadamard patterns as a power of two, got {size}$"
+        ):
             HadamardSampling(torch.ones(size, size, dtype=torch.bool))
     for mask in (torch.ones(4, 8, dtype=torch.bool), torch.ones(4, 4), torch.ones(4, dtype=torch.bool), None):
         for kind in (HadamardSampling, SplitHadamardSampling):
@@ -106,5 +108,7 @@ def test_arguments_that_cannot_be_used(unchecked):
     with pytest.raises(expect.InputError, match="density's power"):
         physics.sequency_mask(4, 3, torch.Generator(), power=-1.0)
     split = SplitHadamardSampling(torch.ones(4, 4, dtype=torch.bool))
-    with pytest.raises(expect.InputError, match=r"^SplitHadamardSampling.difference: expected shape \(\.\.\., 2, 16\), got"):
+    with pytest.raises(
+        expect.InputError, match=r"^SplitHadamardSampling.difference: expected shape \(\.\.\., 2, 16\), got"
+    ):
         split.difference(torch.ones(3, 16))

@@ -1,0 +1,79 @@
+"""The U-Net (Ronneberger, Fischer and Brox 2015; decks 001 and 002): coarse context, and skips for what is fine."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Bool, Complex, Float
+from torch import nn
+
+from course_lib import expect
+from course_lib.networks.complex_channels import channels_to_complex, complex_to_channels
+from course_lib.networks.data_consistency import check_measurements
+from course_lib.physics import inverse_fourier
+
+
+class UNet(nn.Module):
+    """A small 2-D U-Net: two convolutions a level, average pooling down, nearest neighbours and a skip up.
+
+    Sizes of input and output are equal: convolutions pad with zeros.
+
+    Args:
+        inputs: channels of the input.
+        outputs: channels of the output.
+        width: channels of the finest level; they double with every level down.
+        levels: how often the image is halved; its sides must be divisible by 2^levels.
+    """
+
+    def __init__(self, inputs: int = 1, outputs: int = 1, width: int = 16, levels: int = 3) -> None:
+        super().__init__()
+        expect.count("the input's channels", inputs)
+        expect.count("the output's channels", outputs)
+        widths = [
+            expect.count("the width", width) * 2**level for level in range(1 + expect.count("the levels", levels))
+        ]
+        self.down = nn.ModuleList(_two_convolutions(a, b) for a, b in zip([inputs, *widths], widths, strict=False))
+        self.up = nn.ModuleList(_two_convolutions(a + b, a) for a, b in zip(widths, widths[1:], strict=False))
+        self.last = nn.Conv2d(width, outputs, 1)
+        self.to(memory_format=torch.channels_last)  # the faster layout for these on a CPU
+
+    def forward(
+        self, x: Float[torch.Tensor, "batch inputs height width"]
+    ) -> Float[torch.Tensor, "batch outputs height width"]:
+        halvings = len(self.up)
+        if x.shape[-2] % 2**halvings or x.shape[-1] % 2**halvings:
+            raise expect.InputError(f"expected sides divisible by {2**halvings}, got {x.shape[-2]}×{x.shape[-1]}")
+        x = self.down[0](x.contiguous(memory_format=torch.channels_last))
+        skips = []
+        for down in self.down[1:]:
+            skips.append(x)
+            x = down(F.avg_pool2d(x, 2))
+        for up in reversed(self.up):
+            x = up(torch.cat([skips.pop(), F.interpolate(x, scale_factor=2)], dim=1))
+        return self.last(x)
+
+
+def _two_convolutions(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.Conv2d(outputs, outputs, 3, padding=1), nn.ReLU()
+    )
+
+
+class UNetReconstruction(nn.Module):
+    """A U-Net that is told what the zero-filled image lacks; no data consistency.
+
+    Args:
+        width, levels: as in `UNet`.
+    """
+
+    def __init__(self, width: int = 16, levels: int = 3) -> None:
+        super().__init__()
+        self.unet = UNet(2, 2, width, levels)
+
+    def forward(
+        self, y: Complex[torch.Tensor, "batch 1 height width"], mask: Bool[torch.Tensor, "#batch 1 height width"]
+    ) -> Complex[torch.Tensor, "batch 1 height width"]:
+        """The reconstruction; arguments and errors as in `DeepCascade.forward`."""
+        check_measurements(y, mask)
+        x = inverse_fourier(mask * y)
+        return x + channels_to_complex(self.unet(complex_to_channels(x)))
