@@ -13,6 +13,7 @@ import torch
 
 from course_lib import expect
 from course_lib.physics import LinearOperator
+from course_lib.physics.operators import Constant
 
 MOST_LEVELS = 4
 SMALL = 32  # pixels a side: up to here one product with a matrix costs less than many passes over few numbers
@@ -99,30 +100,21 @@ class UndecimatedWavelet(LinearOperator):
             details = [(low_rows, high_columns), (high_rows, low_columns), (high_rows, high_columns)]
             bands += [coarse * torch.outer(rows, columns) for rows, columns in details]
             coarse = coarse * torch.outer(low_rows, low_columns)
-        self._responses = self._converted = torch.stack([*bands, coarse])
+        self._responses = Constant(torch.stack([*bands, coarse]))
         self.levels = levels
-        super().__init__((height, width), tuple(self._responses.shape))
+        super().__init__((height, width), (3 * levels + 1, height, width))
 
     def shift_weights(self) -> torch.Tensor:
         """2^−level for each band: with them the ℓ1 norm is the mean of the orthonormal one over all shifts."""
         scale = [2.0**-level for level in range(1, self.levels + 1) for _ in range(3)]
         return torch.tensor([*scale, 2.0**-self.levels], dtype=torch.float64)[:, None, None]
 
-    def _responses_for(self, x: torch.Tensor) -> torch.Tensor:
-        """The bands' responses in the precision and on the device of x; the last ones are kept."""
-        dtype = torch.promote_types(x.dtype, torch.complex32)
-        if (self._converted.dtype, self._converted.device) != (dtype, x.device):
-            self._converted = self._responses.to(x.device, dtype)
-        return self._converted
-
     def _forward(self, x: torch.Tensor) -> torch.Tensor:
-        responses = self._responses_for(x)
-        y = torch.fft.ifft2(responses * torch.fft.fft2(x)[..., None, :, :])
+        y = torch.fft.ifft2(self._responses.like(x) * torch.fft.fft2(x)[..., None, :, :])
         return y if x.is_complex() else y.real
 
     def _adjoint(self, y: torch.Tensor) -> torch.Tensor:
-        responses = self._responses_for(y)
-        x = torch.fft.ifft2((responses.conj() * torch.fft.fft2(y)).sum(dim=-3))
+        x = torch.fft.ifft2((self._responses.like(y).conj() * torch.fft.fft2(y)).sum(dim=-3))
         return x if y.is_complex() else x.real
 
     def norm(self, iterations: int = 0, tolerance: float = 0.0) -> float:

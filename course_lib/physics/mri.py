@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Complex, Shaped
 
 from course_lib import expect
-from course_lib.physics.operators import LinearOperator
+from course_lib.physics.operators import Constant, LinearOperator
 
 _PLANE = (-2, -1)
 
@@ -46,19 +46,15 @@ class FourierSampling(LinearOperator):
         self.mask = checked_mask(mask)
         self.batch_shape = tuple(mask.shape[:-2])
         super().__init__(mask.shape[-2:], mask.shape[-2:])
-        # AᴴA is a convolution: with the mask in the DFT's own order it needs none of the four shifts
-        self._unshifted_mask = torch.fft.ifftshift(mask, dim=_PLANE)
+        # F is two phases around a plain DFT, which cost less than four shifts
+        before, after = _phases(*self.domain_shape)
+        self._before, self._samples = Constant(before), Constant(after * mask.cpu())
 
     def _forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.mask.to(x.device) * fourier(x)
+        return torch.fft.fft2(self._before.like(x) * x, norm="ortho").mul_(self._samples.like(x))
 
     def _adjoint(self, y: torch.Tensor) -> torch.Tensor:
-        return inverse_fourier(self.mask.to(y.device) * y)
-
-    def normal(self, x: torch.Tensor) -> torch.Tensor:
-        """AᴴA x: the convolution of x with the point-spread function of the mask."""
-        x = self._checked(x, self.domain_shape, "normal")
-        return torch.fft.ifft2(self._unshifted_mask.to(x.device) * torch.fft.fft2(x))
+        return torch.fft.ifft2(self._samples.like(y).conj() * y, norm="ortho").mul_(self._before.like(y).conj())
 
     def norm(self, iterations: int = 0, tolerance: float = 0.0) -> float:
         """1, exactly: M is a projection and F is unitary."""
@@ -98,27 +94,17 @@ class CoilSampling(LinearOperator):
         super().__init__(mask.shape[-2:], sensitivities.shape)
         self.batch_shape = tuple(mask.shape[:-3])
         self.sensitivities = sensitivities
-        # F is two phases around a plain DFT; kept with maps and mask they save four shifts of every coil's image
-        before, after = (phases.to(sensitivities.device) for phases in _phases(*mask.shape[-2:]))
-        self._maps = (before * sensitivities).to(sensitivities.dtype)
-        self._samples = (after * mask).to(sensitivities.dtype)
-
-    def _seen(self, x: torch.Tensor) -> torch.Tensor:
-        return _like(self._maps, x) * x[..., None, :, :]
-
-    def _combined(self, images: torch.Tensor) -> torch.Tensor:
-        return (_like(self._maps, images).conj() * images).sum(dim=-3)
+        # as in FourierSampling: the first phase goes with the maps
+        before, after = _phases(*self.domain_shape)
+        self._maps, self._samples = Constant(before * sensitivities.cpu()), Constant(after * mask.cpu())
 
     def _forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.fft.fft2(self._seen(x), norm="ortho").mul_(_like(self._samples, x))
+        seen = self._maps.like(x) * x[..., None, :, :]
+        return torch.fft.fft2(seen, norm="ortho").mul_(self._samples.like(x))
 
     def _adjoint(self, y: torch.Tensor) -> torch.Tensor:
-        return self._combined(torch.fft.ifft2(_like(self._samples, y).conj() * y, norm="ortho"))
-
-    def normal(self, x: torch.Tensor) -> torch.Tensor:
-        """AᴴA x, in which the phases of k-space cancel."""
-        x = self._checked(x, self.domain_shape, "normal")
-        return self._combined(torch.fft.ifft2(torch.fft.fft2(self._seen(x)).mul_(self.mask.to(x.device))))
+        images = torch.fft.ifft2(self._samples.like(y).conj() * y, norm="ortho")
+        return images.mul_(self._maps.like(y).conj()).sum(dim=-3)
 
     def norm(self, iterations: int = 0, tolerance: float = 0.0) -> float:
         """A bound: the largest √(Σᵢ|Sᵢ|²) of a pixel, 1 for the maps of `coil_sensitivities`.
@@ -184,11 +170,6 @@ def _phases(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
         before.append(torch.exp(2j * torch.pi * centre * place / side))
         after.append(torch.exp(2j * torch.pi * centre * (place - centre) / side))
     return torch.outer(*before), torch.outer(*after)
-
-
-def _like(constant: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """The complex constant on the device and in the precision of x."""
-    return constant.to(x.device, torch.promote_types(x.dtype, torch.complex32))
 
 
 def _plane(name: str, x: torch.Tensor) -> torch.Tensor:

@@ -159,6 +159,23 @@ class CircularConvolution(LinearOperator):
         return float(self.gain.abs().max())
 
 
+class Constant:
+    """A tensor that an operator multiplies with, on the device and in the precision of its partner.
+
+    The last copy is kept: an iteration asks for the same one again and again.
+    """
+
+    def __init__(self, value: torch.Tensor) -> None:
+        self.value = self._copy = value
+
+    def like(self, x: torch.Tensor) -> torch.Tensor:
+        """The constant as complex numbers of the precision of x."""
+        dtype = torch.promote_types(x.dtype, torch.complex32)
+        if (self._copy.dtype, self._copy.device) != (dtype, x.device):
+            self._copy = self.value.to(x.device, dtype)
+        return self._copy
+
+
 def _spreads(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
     """Whether broadcasting makes `large` of the two shapes."""
     return len(small) <= len(large) and all(a in (1, b) for a, b in zip(reversed(small), reversed(large), strict=False))
