@@ -49,7 +49,8 @@ class Row(NamedTuple):
 
     def __str__(self) -> str:
         ours, theirs = (f"{value:.4g} {self.unit}" for value in (self.ours, self.theirs))
-        return f"| {self.name} | {ours} | {self.peer} | {theirs} | {self.ours / self.theirs:.2f} |"
+        name = self.name.replace("|", "\\|")  # a bar would end the table's cell
+        return f"| {name} | {ours} | {self.peer} | {theirs} | {self.ours / self.theirs:.2f} |"
 
 
 def pair(name: str, ours: Callable[[], object], theirs: Callable[[], object], peer: str, runs: int = 11) -> Row:

@@ -51,7 +51,7 @@ def dictionary_reconstruction(
         atoms: number of columns of D.
         sparsity: the most atoms in a patch.
         errors: coding of a patch stops at a root-mean-square error a pixel that falls from the first to the second
-            number, geometrically: aliasing is larger at the start.
+            number, geometrically: aliasing is larger at the start. For images in [0, 1].
         stride: distance of neighbouring patches; 1 takes all, and four times as long.
         noise_weight: ν' above 0: how much more a measured sample counts than the patches' mean; large without noise.
         iterations: the most alternations.
@@ -60,7 +60,11 @@ def dictionary_reconstruction(
     from sklearn.decomposition import MiniBatchDictionaryLearning
     from sklearn.exceptions import ConvergenceWarning
 
+    if not isinstance(A, FourierSampling):
+        raise expect.InputError(f"expected single-coil FourierSampling, got {type(A).__name__}")
     as_fidelity(A, y)
+    if y.ndim != 4 or y.shape[1] != 1:
+        raise expect.InputError(f"expected k-space (batch, 1, height, width), got {expect.describe(y)}")
     expect.generator(generator)
     expect.count("the patch's side", patch, least=2)
     expect.count("the stride", stride)

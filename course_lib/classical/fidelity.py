@@ -44,6 +44,8 @@ class LeastSquares:
 class KullbackLeibler:
     """Σᵢ pᵢ + b − yᵢ + yᵢ log(yᵢ / (pᵢ + b)), for photon counts y ~ Poisson(A x + b) (deck 004's KL).
 
+    Below p = 0, where a step with momentum may look, it goes on along its tangent: convex, and with a gradient.
+
     Args:
         y: counts, real, at least 0.
         background: b, mean counts that come from elsewhere, above 0. It keeps the gradient's Lipschitz constant
@@ -60,18 +62,16 @@ class KullbackLeibler:
 
     @property
     def curvature(self) -> float:
-        """The largest second derivative for predictions of at least 0."""
+        """The largest second derivative, at p = 0."""
         return float(self.y.max()) / self.background**2
 
     def value(self, prediction: torch.Tensor) -> float:
-        """Infinite where a prediction is so negative that it allows no light at all."""
-        mean = prediction + self.background
-        if (mean <= 0).any():
-            return float("inf")
-        return float((mean - self.y + torch.xlogy(self.y, self.y / mean)).sum())
+        mean = prediction.clamp(min=0) + self.background
+        divergence = mean - self.y + torch.xlogy(self.y, self.y / mean)
+        return float((divergence + self.gradient(prediction) * prediction.clamp(max=0)).sum())
 
     def gradient(self, prediction: torch.Tensor) -> torch.Tensor:
-        return 1 - self.y / (prediction + self.background)
+        return 1 - self.y / (prediction.clamp(min=0) + self.background)
 
 
 def _weights(weights: torch.Tensor, y: torch.Tensor) -> None:

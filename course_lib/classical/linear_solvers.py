@@ -38,6 +38,8 @@ def tikhonov_closed_form(
         raise expect.InputError(f'expected the form as "primal" or "dual", got {form!r}')
     if len(y) != matrix.shape[0]:
         raise expect.InputError(f"expected y with {matrix.shape[0]} entries, one a row of A, got {len(y)}")
+    dtype = torch.promote_types(matrix.dtype, y.dtype)
+    matrix, y = matrix.to(dtype), y.to(dtype)
     rows, columns = matrix.shape
     if form == "dual":
         identity = torch.eye(rows, dtype=matrix.dtype, device=matrix.device)
@@ -97,6 +99,7 @@ def conjugate_gradients(
     if size == 0:
         monitor.record(value(x), 0.0)
         return monitor.solution(x)
+    exact = (8 * torch.finfo(right.dtype).eps) ** 2 * size  # below it the residual is rounding, and no direction
     for _ in range(iterations):
         image = apply(direction)
         curvature = inner(direction, image)
@@ -109,7 +112,7 @@ def conjugate_gradients(
         residual = residual - length * image
         energy, previous = inner(residual, residual), energy
         direction = residual + (energy / previous) * direction
-        if monitor.record(value(x), (energy / size) ** 0.5) or energy == 0:
+        if monitor.record(value(x), (energy / size) ** 0.5) or energy <= exact:
             break
     return monitor.solution(x)
 
@@ -125,8 +128,8 @@ def kaczmarz(
 ) -> Solution:
     """Project onto one equation after the other: x ← x + aᵢ* (yᵢ − aᵢ·x)/‖aᵢ‖² (Kaczmarz 1937; in CT: ART).
 
-    For two lines that meet at an angle φ each sweep brings x nearer to their crossing by cos²φ. For equations
-    that contradict each other it circles instead, and does not converge.
+    For two lines that meet at an angle φ each sweep after the first brings x nearer to their crossing by cos²φ.
+    For equations that contradict each other it circles instead, and does not converge.
 
     Args:
         matrix: A; no row may be zero.
@@ -140,6 +143,8 @@ def kaczmarz(
     expect.tensor("y", y, dims=1, shape="(rows,)")
     if len(y) != matrix.shape[0]:
         raise expect.InputError(f"expected y with {matrix.shape[0]} entries, one a row of A, got {len(y)}")
+    dtype = torch.promote_types(matrix.dtype, y.dtype)
+    matrix, y = matrix.to(dtype), y.to(dtype)
     energies = matrix.abs().square().sum(dim=1)
     if (energies == 0).any():
         raise expect.InputError("expected a matrix without zero rows: a zero row is no equation")

@@ -100,8 +100,8 @@ def low_rank_plus_sparse(
         tolerance: on the relative change of L and S.
     """
     y = as_fidelity(A, y).y
-    if len(y) < 2:
-        raise expect.InputError(f"expected a film of at least 2 frames, got {len(y)}")
+    if y.ndim <= len(A.range_shape) or len(y) < 2:
+        raise expect.InputError(f"expected a film of at least 2 frames, got {expect.describe(y)}")
     image = A.adjoint(y)
     regularizer = _RankAndSparsity(rank_weight, sparse_weight, tuple(image.shape))
     start = torch.stack([image, torch.zeros_like(image)])  # what stands still begins where it belongs

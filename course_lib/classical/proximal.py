@@ -96,11 +96,16 @@ def _proximal_gradient(
     momentum: bool,
     restart: bool = False,
 ) -> Solution:
-    D = as_fidelity(A, data)
-    step = 1 / lipschitz(A, D) if step is None else expect.number("the step", step, above=0)
+    D, L = as_fidelity(A, data), lipschitz(A, as_fidelity(A, data))
+    if not isinstance(R, Regularizer):
+        raise expect.InputError(f"expected a regulariser such as L1(weight), got {expect.describe(R)}")
+    step = 1 / L if step is None else expect.number("the step", step, above=0)
+    longest, bound = (1.001 / L, "1/L") if momentum else (2 / L, "2/L")
+    if step > longest:
+        raise expect.InputError(f"{name}: expected a step up to {bound} = {longest:.3g}, got {step:.3g}")
     with_gap = isinstance(D, LeastSquares) and D.weights is None and isinstance(R, L1) and R.weight > 0
     monitor = Monitor(name, "relative duality gap" if with_gap else "relative change", iterations, tolerance)
-    x = torch.zeros_like(A.adjoint(D.y)) if start is None else start
+    x = torch.zeros_like(A.adjoint(D.y)) if start is None else start.to(A.adjoint(D.y).dtype)
     Ax = A(x)
     z, Az, t = x, Ax, 1.0
     monitor.start(D.value(Ax) + R.value(x))
@@ -109,18 +114,18 @@ def _proximal_gradient(
         v = z - step * A.adjoint(D.gradient(Az))
         x, penalty = R.prox_and_value(v, step)
         Ax = A(x)
-        beta = 0.0
+        moved, beta = x - previous, 0.0
         if momentum:
-            if restart and _uphill(z, x, previous):
+            if restart and inner(z - x, moved) > 0:  # the momentum pointed uphill
                 t = 1.0
             t_next = (1 + (1 + 4 * t * t) ** 0.5) / 2
             beta, t = (t - 1) / t_next, t_next
         # A is linear, so A z needs no application of A
-        z, Az = x + beta * (x - previous), Ax + beta * (Ax - A_previous)
+        z, Az = torch.add(x, moved, alpha=beta), torch.add(Ax, Ax - A_previous, alpha=beta)
         objective, watched = D.value(Ax) + penalty, None
         if not with_gap:
             watched = relative_change(x, previous)
-        elif k % GAP_EVERY == 0 or k == iterations:
+        elif k == iterations or (tolerance > 0 and k % GAP_EVERY == 0):
             watched = duality_gap(A, D.y, R, x, Ax) / objective if objective > 0 else 0.0
         if monitor.record(objective, watched):
             break
@@ -160,7 +165,3 @@ def lipschitz(A: LinearOperator, fidelity: Fidelity) -> float:
     if norm == 0:
         raise expect.InputError(f"expected an operator that measures something, got {type(A).__name__} of norm 0")
     return fidelity.curvature * norm**2
-
-
-def _uphill(z: torch.Tensor, x: torch.Tensor, previous: torch.Tensor) -> bool:
-    return inner(z - x, x - previous) > 0

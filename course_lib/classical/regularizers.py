@@ -6,6 +6,7 @@ which costs a solver less than asking for it again.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -24,8 +25,9 @@ def soft_threshold(z: Inexact[torch.Tensor, "*shape"], threshold: float) -> Inex
         threshold: at least 0, in the units of z.
     """
     threshold = expect.number("the threshold", threshold, least=0)
-    magnitude = z.abs()
-    return z * ((magnitude - threshold).clamp(min=0) / magnitude.clamp(min=torch.finfo(magnitude.dtype).tiny))
+    tiny = torch.finfo(z.dtype).tiny  # for 0/0, and so that the derivative at 0 is a number
+    magnitude = squares(z).clamp(min=tiny).sqrt() if z.is_complex() else z.abs().clamp(min=tiny)
+    return z * ((magnitude - threshold).clamp(min=0) / magnitude)
 
 
 class Regularizer(ABC):
@@ -58,10 +60,15 @@ class NonNegative(Regularizer):
     """R(x) = 0 if every pixel is at least 0, else infinite: the prior knowledge f > 0 of deck 004."""
 
     def value(self, x: torch.Tensor) -> float:
-        return float("inf") if (x < 0).any() else 0.0
+        return float("inf") if (self._real(x) < 0).any() else 0.0
 
     def prox_and_value(self, v: torch.Tensor, step: float) -> tuple[torch.Tensor, float]:
-        return v.clamp(min=0), 0.0
+        return self._real(v).clamp(min=0), 0.0
+
+    def _real(self, x: torch.Tensor) -> torch.Tensor:
+        if x.is_complex():
+            raise expect.InputError(f"NonNegative: expected real images, got {expect.describe(x)}")
+        return x
 
 
 class L1(Regularizer):
@@ -72,10 +79,15 @@ class L1(Regularizer):
     Args:
         weight: λ ≥ 0.
         transform: W, orthonormal.
+
+    Raises:
+        InputError: a negative weight, or a W that is not orthonormal: `Analysis` and `primal_dual` are for those.
     """
 
     def __init__(self, weight: float, transform: LinearOperator | None = None) -> None:
         self.weight = expect.number("the weight lambda", weight, least=0)
+        if transform is not None:
+            _check_orthonormal(transform)
         self.transform = transform
 
     def coefficients(self, x: torch.Tensor) -> torch.Tensor:
@@ -89,6 +101,18 @@ class L1(Regularizer):
         shrunk = soft_threshold(self.coefficients(v), step * self.weight)
         value = self.weight * float(squares(shrunk).sqrt().sum())
         return shrunk if self.transform is None else self.transform.adjoint(shrunk), value
+
+
+def _check_orthonormal(W: LinearOperator) -> None:
+    """Raise unless W is square and Wᴴ W v = v, tried on one v."""
+    if not isinstance(W, LinearOperator):
+        raise expect.InputError(f"expected the transform as a LinearOperator, got {expect.describe(W)}")
+    v = torch.randn(W.domain_shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    square = math.prod(W.domain_shape) == math.prod(W.range_shape)
+    if not square or not torch.allclose(W.normal(v).abs(), v.abs(), atol=1e-6):
+        raise expect.InputError(
+            f"expected an orthonormal transform, got {type(W).__name__}: minimise with `Analysis` and `primal_dual`"
+        )
 
 
 class NuclearNorm(Regularizer):

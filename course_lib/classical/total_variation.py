@@ -43,7 +43,8 @@ class Analysis:
             raise expect.InputError(f"expected weights lambda of at least 0, got {float(weight.min()):g}")
 
     def _sizes_and_weights(self, u: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        sizes = (squares(u) if self.grouped is None else squares(u).sum(dim=self.grouped, keepdim=True)).sqrt()
+        energies = squares(u) if self.grouped is None else squares(u).sum(dim=self.grouped, keepdim=True)
+        sizes = energies.clamp(min=torch.finfo(energies.dtype).tiny).sqrt()  # the root has no derivative at 0
         return sizes, torch.as_tensor(self.weight, dtype=sizes.dtype, device=sizes.device)
 
     def value(self, Kx: torch.Tensor) -> float:

@@ -51,24 +51,23 @@ class OrthogonalWavelet(LinearOperator):
         self.levels = levels
         self._filters = filters
 
-    def _corners(self) -> list[tuple]:
-        """What each level works on, finest first: the whole, then its upper left quarter, …"""
-        height, width = self.domain_shape
-        return [(..., slice(height >> level), slice(width >> level)) for level in range(self.levels)]
-
     def _forward(self, x: torch.Tensor) -> torch.Tensor:
-        coefficients = x.clone()
-        for corner in self._corners():
-            columns = _split(coefficients[corner], self._filters, dim=-1)
-            coefficients[corner] = _split(columns, self._filters, dim=-2)
-        return coefficients
+        return self._analyse(x, self.levels)
 
     def _adjoint(self, y: torch.Tensor) -> torch.Tensor:
-        image = y.clone()
-        for corner in reversed(self._corners()):
-            columns = _merge(image[corner], self._filters, dim=-2)
-            image[corner] = _merge(columns, self._filters, dim=-1)
-        return image
+        return self._synthesise(y, self.levels)
+
+    def _analyse(self, x: torch.Tensor, levels: int) -> torch.Tensor:
+        y = _split(_split(x, self._filters, dim=-1), self._filters, dim=-2)
+        if levels > 1:
+            y[_coarse(y)] = self._analyse(y[_coarse(y)], levels - 1)
+        return y
+
+    def _synthesise(self, y: torch.Tensor, levels: int) -> torch.Tensor:
+        if levels > 1:
+            y = y.clone()
+            y[_coarse(y)] = self._synthesise(y[_coarse(y)], levels - 1)
+        return _merge(_merge(y, self._filters, dim=-2), self._filters, dim=-1)
 
     def norm(self, iterations: int = 0, tolerance: float = 0.0) -> float:
         """1, exactly."""
@@ -137,6 +136,11 @@ def _filters(wavelet: str) -> Filters:
     return tuple(found.dec_lo), tuple(found.dec_hi)
 
 
+def _coarse(y: torch.Tensor) -> tuple:
+    """Where the coarse image stands: the upper left quarter."""
+    return (..., slice(y.shape[-2] // 2), slice(y.shape[-1] // 2))
+
+
 def _split(x: torch.Tensor, filters: Filters, dim: int) -> torch.Tensor:
     """One level along one dimension: the low-pass half, then the high-pass half (periodic, as PyWavelets does it).
 
@@ -176,7 +180,8 @@ def _matrix(filters: Filters, size: int, dtype: torch.dtype, device: torch.devic
 
     bank = pywt.Wavelet("bank", filter_bank=(*filters, *filters))  # the last two, for synthesis, are not used
     low, high = pywt.dwt(np.eye(size), bank, mode="periodization", axis=0)
-    return torch.from_numpy(np.concatenate([low, high])).to(device, dtype)
+    with torch.inference_mode(False):  # it is kept, and training may use it later
+        return torch.from_numpy(np.concatenate([low, high])).to(device, dtype)
 
 
 def _product(matrix: torch.Tensor, x: torch.Tensor, dim: int) -> torch.Tensor:

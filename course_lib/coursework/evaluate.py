@@ -94,8 +94,14 @@ def evaluate_module(module: str, data: Path, out: Path, *, seed: int = 0, **opti
     rows = evaluation.rows(Path(data), seed, **chosen)
     print(table(rows))
     beside = {option: value for option, value in chosen.items() if not isinstance(value, list)}
-    record = {"module": name, "data": expect.one_line(str(data)), **beside, "rows": [asdict(row) for row in rows]}
-    write_whole(out, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    record = {
+        "module": name,
+        "data": expect.one_line(str(data)),
+        "seed": seed,
+        **beside,
+        "rows": [asdict(row) for row in rows],
+    }
+    write_whole(out, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     return rows
 
 

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from course_lib import expect
 from course_lib.data.brain import brain_anatomy
 
-FIELD_OF_VIEW_MM = 240  # the usual one for a head: 1.9 mm a pixel at 128 pixels
+FIELD_OF_VIEW_MM = 256  # usual for a head: 2 mm a pixel at 128 pixels
 SLICE_GAP_MM = 2  # between the heights that slices are drawn from
 WAVES = 6  # plane waves in each deformation
 WAVELENGTH_MM = (60, 160)  # of each wave: no shorter than a lobe of the brain
@@ -61,7 +61,7 @@ def brain_population(
             "held_out_slab": subjects of its own, at heights from which no other split shows anything.
         subjects: how many subjects.
         slices: how many heights of each, drawn without repetition from the split's.
-        size: pixels a side, for a field of view of 240 mm.
+        size: pixels a side, for a field of view of 256 mm.
         first: the first subject, counted from 0 within the split.
 
     Returns:
@@ -94,7 +94,7 @@ def brain_subject(seed: int, heights_mm: Sequence[float], size: int = 128) -> Fl
     Args:
         seed: which subject; the same deformation, contrast and bias field in all of its slices.
         heights_mm: MNI z coordinates of the slices.
-        size: pixels a side, for a field of view of 240 mm.
+        size: pixels a side, for a field of view of 256 mm.
 
     Returns:
         float32 in [0, 1], (slices, 1, size, size).

@@ -93,6 +93,10 @@ class Weight(nn.Module):
     def forward(self) -> float | Float[torch.Tensor, ""]:
         return self.fixed if self.theta is None else self.theta.exp()
 
+    def trust(self) -> float | Float[torch.Tensor, ""]:
+        """λ/(1 + λ): the measured value's share, 1 for λ = ∞."""
+        return 1 - 1 / (1 + self.fixed) if self.theta is None else self.theta.sigmoid()
+
     def extra_repr(self) -> str:
         return f"lambda={float(self()):.3g}"
 
@@ -126,11 +130,10 @@ class DataConsistency(nn.Module):
 
     def correct(self, x: Image, s0: Kspace, measured: Mask) -> Image:
         """The same from `in_dft_order(y, mask)`, which a cascade needs only once for all of its layers."""
-        weight = self.weight()
         s = torch.fft.fft2(x, norm="ortho")
-        if isinstance(weight, float) and weight == math.inf:
+        trust = self.weight.trust()
+        if isinstance(trust, float) and trust == 1:
             return torch.fft.ifft2(torch.where(measured, s0, s), norm="ortho")
-        trust = weight / (1 + weight)
         Lambda = 1 - trust * measured.to(s.real.dtype)
         return torch.fft.ifft2(Lambda * s + trust * s0, norm="ortho")
 
@@ -139,6 +142,7 @@ def in_dft_order(y: Kspace, mask: Mask) -> tuple[Kspace, Mask]:
     """Measured k-space and mask as torch.fft orders them for an image whose centre is its middle pixel.
 
     With these the layer needs none of the four shifts of a centred transform.
+
     Returns:
         s0, zero where nothing was measured, whose ifft2 is the zero-filled image; and the mask.
     """
@@ -171,7 +175,7 @@ class CoilDataConsistency(nn.Module):
     """
 
     def __init__(
-        self, weight: float = 1.0, *, learned: bool = False, iterations: int = 30, tolerance: float = 1e-6
+        self, weight: float = 1.0, *, learned: bool = False, iterations: int = 100, tolerance: float = 1e-6
     ) -> None:
         super().__init__()
         self.weight = Weight(expect.number("the weight lambda", weight, least=0), learned=learned)
@@ -186,7 +190,9 @@ class CoilDataConsistency(nn.Module):
         def solve(right: torch.Tensor) -> torch.Tensor:
             return solve_consistency(A, right, fixed, iterations=self.iterations, tolerance=self.tolerance)
 
-        right = x + weight * A.adjoint(y)
+        measured = A.adjoint(y)
+        expect.same_shape("the image", x, "the adjoint of k-space", measured)
+        right = x + weight * measured
         v = solve(right.detach())
         # at the solution the residual r is 0, and v + N⁻¹r has the derivatives of v: the implicit function theorem
         residual = right - (v + weight * A.normal(v))
@@ -208,11 +214,11 @@ class _InverseOfNothing(torch.autograd.Function):
 
 @torch.no_grad()
 def solve_consistency(
-    A: LinearOperator, right: Image, weight: float | torch.Tensor, *, iterations: int = 30, tolerance: float = 1e-6
+    A: LinearOperator, right: Image, weight: float | torch.Tensor, *, iterations: int = 100, tolerance: float = 1e-6
 ) -> Image:
     """v with (I + λAᴴA) v = right, by conjugate gradients (Hestenes and Stiefel 1952), each image with its own steps.
 
-    With ‖A‖ ≤ 1 the system's condition number is at most 1 + λ, so some ten iterations are enough.
+    With ‖A‖ ≤ 1 the system's condition number is at most 1 + λ: some 20 iterations at λ = 10, and 60 at λ = 100.
 
     Args:
         A: the forward operator.

@@ -79,8 +79,12 @@ class LinearOperator(ABC):
         if not isinstance(value, torch.Tensor) or tuple(value.shape[-len(shape) :]) != shape:
             wanted = ", ".join(map(str, shape))
             raise expect.InputError(f"{name}: expected shape (..., {wanted}), got {expect.describe(value)}")
-        if not (value.is_floating_point() or value.is_complex()):
-            raise expect.InputError(f"{name}: expected floating-point numbers, got {expect.describe(value)}")
+        if value.dtype not in (torch.float32, torch.float64, torch.complex64, torch.complex128):
+            raise expect.InputError(
+                f"{name}: expected floating-point numbers of 32 or 64 bits or complex, got {expect.describe(value)}"
+            )
+        if value.numel() == 0:
+            raise expect.InputError(f"{name}: expected at least one element, got {expect.describe(value)}")
         batch = tuple(value.shape[: -len(shape)])
         if not _spreads(self.batch_shape, batch):
             wanted = ", ".join(map(str, (*self.batch_shape, *shape)))
@@ -172,7 +176,8 @@ class Constant:
         """The constant as complex numbers of the precision of x."""
         dtype = torch.promote_types(x.dtype, torch.complex32)
         if (self._copy.dtype, self._copy.device) != (dtype, x.device):
-            self._copy = self.value.to(x.device, dtype)
+            with torch.inference_mode(False):  # a copy made in inference mode would be of no use in training
+                self._copy = self.value.to(x.device, dtype)
         return self._copy
 
 

@@ -52,6 +52,9 @@ def test_soft_threshold_by_hand():
     z = torch.tensor([-3.0, -0.5, 0.0, 2.0], requires_grad=True)
     classical.soft_threshold(z, 1).sum().backward()
     assert z.grad.tolist() == [1, 0, 0, 1]
+    w = w.clone().requires_grad_()
+    classical.soft_threshold(w, 1).abs().sum().backward()
+    assert torch.isfinite(w.grad).all()
     with pytest.raises(expect.InputError, match="^expected the threshold as a number from 0, got -1$"):
         classical.soft_threshold(w, -1)
 
@@ -198,8 +201,8 @@ def test_gradient_descent_reaches_the_least_squares_solution(generator):
 @given(seed=st.integers(0, 10_000), background=st.floats(0.5, 5))
 def test_gradients_of_the_fidelities(seed, background):
     generator = seeded(seed)
-    prediction = 3 * torch.rand(6, generator=generator, **DOUBLE)
-    counts = torch.poisson(3 * prediction + 1, generator=generator)
+    prediction = 6 * torch.rand(6, generator=generator, **DOUBLE) - 3
+    counts = torch.poisson(3 * prediction.abs() + 1, generator=generator)
     counts[0] = 0
     weights = torch.rand(6, generator=generator, **DOUBLE) + 0.1
     for D in (LeastSquares(counts), LeastSquares(counts, weights), KullbackLeibler(counts, background)):
@@ -207,7 +210,7 @@ def test_gradients_of_the_fidelities(seed, background):
         slopes = [(D.value(prediction + d) - D.value(prediction - d)) / 2e-6 for d in small]
         torch.testing.assert_close(D.gradient(prediction), torch.tensor(slopes, **DOUBLE), rtol=1e-6, atol=1e-6)
         # curvature bounds how fast the gradient changes
-        other = 3 * torch.rand(6, generator=generator, **DOUBLE)
+        other = 6 * torch.rand(6, generator=generator, **DOUBLE) - 3
         change = (D.gradient(prediction) - D.gradient(other)).norm()
         assert change <= D.curvature * (prediction - other).norm() * (1 + 1e-12)
 
@@ -281,8 +284,8 @@ def test_arguments_that_cannot_be_used(unchecked):
             solver(A, y, L1(0.1), iterations=0)
         with pytest.raises(expect.InputError, match="^expected the tolerance as a number from 0, got -1$"):
             solver(A, y, L1(0.1), tolerance=-1)
-        with pytest.raises(expect.InputError, match="^.*ISTA: the objective became .* in iteration .*too long"):
-            solver(A, y, L1(0.1), step=1e4, iterations=1000)
+        with pytest.raises(expect.InputError, match="^F?ISTA: expected a step up to [12]/L = .*, got 1e[+]04$"):
+            solver(A, y, L1(0.1), step=1e4)
     with pytest.raises(
         expect.InputError, match="^expected an operator that measures something, got MatrixOperator of norm 0$"
     ):

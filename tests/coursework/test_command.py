@@ -37,7 +37,7 @@ def test_evaluate_writes_a_table_and_a_file(folder, tmp_path):
     run = course("evaluate", "wiener_filtering", "--data", folder, "--out", out, "--sigma", "25/255", "--sigma", "0.2")
     assert run.returncode == 0, run.stderr
     record = json.loads(out.read_text())
-    assert set(record) == {"module", "data", "rows"}
+    assert set(record) == {"module", "data", "seed", "rows"}
     assert record["module"] == "01_wiener_filtering"
     assert record["data"] == str(folder)
     rows = {(r["method"], r["setting"], r["metric"]): r for r in record["rows"]}
@@ -111,7 +111,7 @@ def test_evaluate_does_not_write_over_what_is_no_result(folder, tmp_path):
 
 
 BAD = {
-    "unknown module": (("start", "07"), "expected a module among 01_wiener_filtering, got '07'"),
+    "unknown module": (("start", "07"), "expected a module among 01_wiener_filtering, 02_compressed_sensing, got '07'"),
     "no module": (("start",), "argument 'module'"),
     "unknown command": (("strat", "01"), "strat"),
     "unknown option": (("start", "01", "--upgrade"), "--upgrade"),

@@ -89,7 +89,7 @@ def test_a_folder_may_mix_kinds_and_holds_bad_files(folder, seen, capsys):
     assert {row.count for row in rows.values()} == {1 + 1 + 3 + 6}
     assert record["module"] == "02_compressed_sensing"
     assert record["mask"] == "random_lines"
-    assert set(record) == {"module", "data", "mask", "slices", "rows"}
+    assert set(record) == {"module", "data", "seed", "mask", "slices", "rows"}
     assert all(set(row) == {"method", "setting", "metric", "value", "count"} for row in record["rows"])
     captured = capsys.readouterr()
     lines = captured.err.splitlines()

@@ -210,6 +210,21 @@ def test_a_weight_that_cannot_be_learned_is_refused():
         CoilDataConsistency(math.inf)
 
 
+def test_a_learned_weight_that_has_grown_beyond_all_numbers_is_noiseless(generator):
+    x, y, mask = measured(generator)
+    layer = DataConsistency(1.0, learned=True)
+    torch.nn.init.constant_(layer.weight.theta, 1e4)
+    torch.testing.assert_close(layer(x, y, mask), DataConsistency()(x, y, mask))
+
+
+def test_coil_measurements_that_do_not_fit_are_refused(generator, unchecked):
+    x, y, A = coils(generator)
+    with pytest.raises(expect.InputError, match="expected the image and the adjoint of k-space of one shape"):
+        CoilDataConsistency()(x[..., :5], y, A)
+    with pytest.raises(expect.InputError, match="CoilSampling.adjoint: expected shape"):
+        CoilDataConsistency()(x, y[:, :, :2], A)
+
+
 def test_measurements_that_do_not_fit_are_refused_in_one_line(generator, unchecked):
     x, y, mask = measured(generator)
     layer = DataConsistency()

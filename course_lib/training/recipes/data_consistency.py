@@ -68,7 +68,7 @@ def mean_psnr(network: nn.Module, scans: Scan) -> float:
 def recipe(name: str, network: Callable[[], nn.Module], learning_rate: float) -> Recipe:
     return Recipe(
         name=name, network=network, batch=batch, loss=negative_psnr, validate=validate,
-        steps=3000, batch_size=1, learning_rate=learning_rate, validate_every=500,
+        steps=8000, batch_size=1, learning_rate=learning_rate, validate_every=1000,
     )  # fmt: skip
 
 
