@@ -176,7 +176,7 @@ def test(arguments):
     unit = ["-n", "2", "--dist", "loadfile", "--nbval", "--nbval-sanitize-with", "tests/nbval.cfg"]
     unit += ["--nbval-cell-timeout", "120", "tests", *NOTEBOOK_FOLDERS, "--ignore=tests/browser"]
     # kernels inherit it: one thread for each of two workers, and no progress bars in what is compared
-    quiet = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    quiet = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "TQDM_DISABLE": "1"}  # passive: waiting is free
     before = {name: os.environ.get(name) for name in quiet}
     os.environ.update(quiet)
     steps = [

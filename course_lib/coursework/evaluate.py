@@ -249,6 +249,8 @@ def _compressed_sensing(folder: Path, seed: int, acceleration: list[float], mask
         check_images(target, path)
         if (target.amax(dim=(1, 2, 3)) <= 0).any():
             raise expect.InputError(f"expected images with something in them, got {path} with a black one")
+        if (target.amax(dim=(1, 2, 3)) == target.amin(dim=(1, 2, 3))).any():
+            raise expect.InputError(f"expected images with something in them, got {path} with one of a single grey")
         shape = tuple(kspace.shape[-2:])
         samples = {setting: masks[mask](shape, R, file_generator(seed, index)) for setting, R in accelerations.items()}
         with progress_bar(len(samples) * len(kspace), path.name, "slice") as bar:

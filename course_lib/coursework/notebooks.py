@@ -109,7 +109,7 @@ def execute(notebook: NotebookNode, folder: Path, *, threads: int | None = None)
 
     env = os.environ | {"TQDM_DISABLE": "1"}  # a progress bar is no output
     if threads:
-        env |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        env |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
     client = NotebookClient(
         notebook, timeout=CELL_TIMEOUT, kernel_name=KERNEL["name"], record_timing=False, coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}},

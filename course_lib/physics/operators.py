@@ -79,10 +79,8 @@ class LinearOperator(ABC):
         if not isinstance(value, torch.Tensor) or tuple(value.shape[-len(shape) :]) != shape:
             wanted = ", ".join(map(str, shape))
             raise expect.InputError(f"{name}: expected shape (..., {wanted}), got {expect.describe(value)}")
-        if value.dtype not in (torch.float32, torch.float64, torch.complex64, torch.complex128):
-            raise expect.InputError(
-                f"{name}: expected floating-point numbers of 32 or 64 bits or complex, got {expect.describe(value)}"
-            )
+        if not (value.is_floating_point() or value.is_complex()):
+            raise expect.InputError(f"{name}: expected floating-point numbers, got {expect.describe(value)}")
         if value.numel() == 0:
             raise expect.InputError(f"{name}: expected at least one element, got {expect.describe(value)}")
         batch = tuple(value.shape[: -len(shape)])
