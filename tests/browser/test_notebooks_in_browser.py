@@ -138,7 +138,7 @@ def test_lecture_02_runs_to_the_end_and_each_of_its_controls_draws_again(page, j
     for name, handle in zip(("acceleration", "λ"), page.locator(".widget-slider .noUi-handle").all(), strict=True):
         handle.focus()
         delays = []
-        for _ in range(7):
+        for _ in range(5):
             before = picture.get_attribute("alt")
             page.keyboard.press("ArrowRight")
             page.wait_for_function(
