@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from cascade import cascade
 from compressed_sensing import compressed_sensing
 from radon import radon
 from scipy.ndimage import convolve
@@ -151,6 +152,6 @@ def checks() -> None:
 
 if __name__ == "__main__":
     print(f"torch threads: {torch.get_num_threads()}")
-    write([*wiener(), *radon(pair), *compressed_sensing(pair, lambda *row: shown(Row(*row)))])
+    write([*wiener(), *radon(pair), *compressed_sensing(pair, lambda *row: shown(Row(*row))), *cascade(pair)])
     slider()
     checks()

@@ -699,7 +699,8 @@ def ct(views, size=128):
     return physics.Radon(size, angles), data.ellipse_sinogram(size, angles)
 
 phantom = data.ellipse_phantom(128)
-fbp = {views: ct(views)[0].filtered_back_projection(ct(views)[1]) for views in (10, 20, 45, 90, 180)}
+scans = {views: ct(views) for views in (10, 20, 45, 90, 180)}
+fbp = {views: A.filtered_back_projection(sums) for views, (A, sums) in scans.items()}
 rmse = {views: metrics.mse(estimate, phantom).sqrt().item() for views, estimate in fbp.items()}
 claim(
     "error of filtered back-projection, 10 views over 180 views",
@@ -712,12 +713,12 @@ claim(
 scanner, sinogram = ct(30)
 sinogram = physics.add_gaussian_noise(sinogram, 0.3, generator)
 blurred = scanner.adjoint(sinogram)  # shown at the scale that fits the data best
-training_sinogram = physics.add_gaussian_noise(scanner(data.moving_phantom(1, 128)), 0.3, generator)
+training_ct = data.moving_phantom(1, 128)
+training_sinogram = physics.add_gaussian_noise(scanner(training_ct), 0.3, generator)
 estimates = {
     "back-projection": blurred * (scanner(blurred) * sinogram).sum() / scanner(blurred).square().sum(),
     "FBP": scanner.filtered_back_projection(sinogram),
 }
-training_ct = data.moving_phantom(1, 128)
 solvers = {
     "Tikhonov": lambda y, w: classical.tikhonov(scanner, y, w, iterations=60, tolerance=1e-3).x,
     "total variation": lambda y, w: (

@@ -30,7 +30,7 @@ class LowRankPlusSparse(Solution):
 class TemporalFourier(LinearOperator):
     """T: the orthonormal Fourier transform along the first dimension, the frames. What repeats is sparse in it."""
 
-    complex_domain = complex_range = True
+    complex_domain = complex_range = orthonormal = True
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__(shape, shape)

@@ -96,7 +96,8 @@ def _proximal_gradient(
     momentum: bool,
     restart: bool = False,
 ) -> Solution:
-    D, L = as_fidelity(A, data), lipschitz(A, as_fidelity(A, data))
+    D = as_fidelity(A, data)
+    L = lipschitz(A, D)
     if not isinstance(R, Regularizer):
         raise expect.InputError(f"expected a regulariser such as L1(weight), got {expect.describe(R)}")
     step = 1 / L if step is None else expect.number("the step", step, above=0)
@@ -105,7 +106,9 @@ def _proximal_gradient(
         raise expect.InputError(f"{name}: expected a step up to {bound} = {longest:.3g}, got {step:.3g}")
     with_gap = isinstance(D, LeastSquares) and D.weights is None and isinstance(R, L1) and R.weight > 0
     monitor = Monitor(name, "relative duality gap" if with_gap else "relative change", iterations, tolerance)
-    x = torch.zeros_like(A.adjoint(D.y)) if start is None else start.to(A.adjoint(D.y).dtype)
+    zero = torch.zeros_like(A.adjoint(D.y))
+    x = zero if start is None else start.to(zero.dtype)
+    expect.same_shape("the start", x, "the image", zero)
     Ax = A(x)
     z, Az, t = x, Ax, 1.0
     monitor.start(D.value(Ax) + R.value(x))

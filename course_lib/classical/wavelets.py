@@ -36,6 +36,7 @@ class OrthogonalWavelet(LinearOperator):
     """
 
     complex_domain = True
+    orthonormal = True
 
     def __init__(self, shape: tuple[int, int], wavelet: str = "db4", levels: int | None = None) -> None:
         height, width = (expect.image_size(side) for side in shape)

@@ -38,27 +38,30 @@ def start(
 @app.command()
 def evaluate(
     module: Annotated[str, typer.Argument(help="01, wiener_filtering or 01_wiener_filtering")],
-    data: Annotated[Path, typer.Option("--data", help="a folder of images; 02 also NIfTI volumes and fastMRI files")],
+    data: Annotated[Path, typer.Option("--data", help="a folder of images; 02, 09 also NIfTI and fastMRI files")],
     out: Annotated[Path, typer.Option("--out", help="the JSON file to write")],
     sigma: Annotated[
         list[str] | None, typer.Option("--sigma", help="01: noise level; 25/255 if none is given; repeats")
     ] = None,
     acceleration: Annotated[
-        list[float] | None, typer.Option("--acceleration", help="02: R, from 1; 4 and 8 if none is given; repeats")
+        list[float] | None, typer.Option("--acceleration", help="02, 09: R, from 1; 4 and 8 if none is given; repeats")
     ] = None,
     mask: Annotated[
-        str | None, typer.Option("--mask", help="02: random_lines (the default) or variable_density_2d")
+        str | None, typer.Option("--mask", help="02, 09: random_lines (the default) or variable_density_2d")
     ] = None,
     slices: Annotated[
         int | None,
-        typer.Option("--slices", help="02: the most of a volume; if not given, 10 of a NIfTI, all of a fastMRI file"),
+        typer.Option("--slices", help="02, 09: the most of a volume; if not given, 10 of a NIfTI, all of a fastMRI"),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", help="09: a cascade of your own, as `course train` has written it")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="seed of noise and masks")] = 0,
 ) -> None:
     """Run a module's methods on a folder of your own data: a table, and a JSON file."""
     from course_lib.coursework.evaluate import evaluate_module
 
-    options = {"sigma": sigma, "acceleration": acceleration, "mask": mask, "slices": slices}
+    options = {"sigma": sigma, "acceleration": acceleration, "mask": mask, "slices": slices, "weights": weights}
     given = {name: value for name, value in options.items() if value not in (None, [])}
     evaluate_module(module, data, out, seed=seed, **given)
 
@@ -118,9 +121,9 @@ def notebooks(
 @app.command()
 def timings() -> None:
     """Measure every notebook's seconds on one thread, and write docs/timings.json."""
-    from course_lib.coursework.files import write_whole
     from course_lib.coursework.modules import TIMINGS
     from course_lib.coursework.notebooks import build, measure
+    from course_lib.files import write_whole
 
     seconds = measure()
     text = json.dumps({"threads": 1, "seconds": seconds}, indent=2) + "\n"

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from course_lib import expect
-from course_lib.coursework.files import check_writable, write_whole
 from course_lib.coursework.modules import Module
+from course_lib.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 
 LEAST_SIGMA, MOST_SIGMA = 1e-4, 10.0  # in units of the range from black to white
-CENTRE = 0.32  # of all lines, over R, are the fully sampled centre: .08 at R = 4 and .04 at R = 8, as in fastMRI
 # λ with the best mean PSNR among 0.0005, 0.001, … 0.016 on four brain slices (-20, 15, 30 and 45 mm, lines and points,
 # R = 4 and 8)
 WAVELET_WEIGHT, TV_WEIGHT = 8e-3, 8e-3
@@ -99,7 +98,7 @@ def evaluate_module(module: str, data: Path, out: Path, *, seed: int = 0, **opti
         "data": expect.one_line(str(data)),
         "seed": seed,
         **beside,
-        "rows": [asdict(row) for row in rows],
+        "rows": [_as_json(row) for row in rows],
     }
     write_whole(out, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     return rows
@@ -226,7 +225,14 @@ def _wiener_filtering(folder: Path, seed: int, sigma: list[str]) -> list[Row]:
     return denoising_rows(folder, levels, seed, methods)
 
 
-def _compressed_sensing(folder: Path, seed: int, acceleration: list[float], mask: str, slices: int | None) -> list[Row]:
+def reconstruction_rows(
+    folder: Path,
+    seed: int,
+    methods: dict[str, Reconstruction],
+    acceleration: list[float],
+    mask: str,
+    slices: int | None,
+) -> list[Row]:
     """Undersample the k-space of every slice, reconstruct, and compare magnitudes with the target's.
 
     The mask depends on the seed, the file's place in the alphabet, and R: all slices and methods meet the same.
@@ -237,6 +243,7 @@ def _compressed_sensing(folder: Path, seed: int, acceleration: list[float], mask
     from course_lib.display.progress import progress_bar
     from course_lib.metrics import nmse, psnr, ssim
     from course_lib.physics import FourierSampling, line_mask, variable_density_mask
+    from course_lib.physics.simulate import CENTRE
 
     masks = {
         "random_lines": lambda shape, R, generator: line_mask(shape, R, CENTRE / R, generator),
@@ -247,7 +254,7 @@ def _compressed_sensing(folder: Path, seed: int, acceleration: list[float], mask
     accelerations = {f"R={R:g}": expect.number("--acceleration", R, least=1) for R in acceleration}
     if slices is not None:
         expect.count("--slices", slices)
-    methods, unfinished = _reconstructions(), Counter()
+    unfinished = Counter()
 
     def measure(path: Path, index: int) -> Measured:
         kspace, target = _scan(path, slices)
@@ -276,7 +283,7 @@ def _compressed_sensing(folder: Path, seed: int, acceleration: list[float], mask
     return rows
 
 
-def _reconstructions() -> dict[str, Reconstruction]:
+def _zero_filled_and_wavelet() -> dict[str, Reconstruction]:
     from course_lib import classical
 
     return {
@@ -285,9 +292,43 @@ def _reconstructions() -> dict[str, Reconstruction]:
         "wavelet": lambda A, y, _: (
             classical.wavelet_reconstruction(A, y, WAVELET_WEIGHT, undecimated=True, wavelet="haar", iterations=200).x
         ),
+    }
+
+
+def _compressed_sensing(folder: Path, seed: int, acceleration: list[float], mask: str, slices: int | None) -> list[Row]:
+    from course_lib import classical
+
+    methods = {
+        **_zero_filled_and_wavelet(),
         "tv": lambda A, y, _: classical.tv_reconstruction(A, y, TV_WEIGHT).x,
         "dictionary": lambda A, y, generator: classical.dictionary_reconstruction(A, y, generator=generator).x,
     }
+    return reconstruction_rows(folder, seed, methods, acceleration, mask, slices)
+
+
+def _data_consistency_cascades(
+    folder: Path, seed: int, acceleration: list[float], mask: str, slices: int | None, weights: str | None
+) -> list[Row]:
+    """The shipped networks, or a cascade of the user's own."""
+    import torch
+
+    from course_lib import networks
+
+    def trained(network: torch.nn.Module, name: str) -> Reconstruction:
+        networks.load_weights(network, name)
+
+        def reconstruct(A: FourierSampling, y: torch.Tensor, _: torch.Generator) -> torch.Tensor:
+            with torch.no_grad():
+                return network(y, A.mask.expand(y.shape))
+
+        return reconstruct
+
+    methods = {
+        **_zero_filled_and_wavelet(),
+        "cnn": trained(networks.PlainCNN(), "cnn"),
+        "cascade": trained(networks.DeepCascade(), "cascade" if weights is None else weights),
+    }
+    return reconstruction_rows(folder, seed, methods, acceleration, mask, slices)
 
 
 def _timed(
@@ -306,19 +347,15 @@ def _timed(
 
 def _scan(path: Path, slices: int | None) -> tuple[torch.Tensor, torch.Tensor]:
     """k-space (slices, 1, height, width) of one file, and the magnitudes that its reconstruction should have."""
-    from course_lib.data import mri_files, read_image
+    from course_lib.data import mri_files
     from course_lib.physics import fourier
 
-    name = path.name.lower()
-    if name.endswith(mri_files.FASTMRI_SUFFIXES):
+    if path.name.lower().endswith(mri_files.FASTMRI_SUFFIXES):
         volume = mri_files.read_fastmri(path, slices)
         if not volume.published:
             say(f"no reconstruction_esc in {path}: its target is the magnitude of the fully sampled reconstruction")
         return volume.kspace, volume.target
-    if name.endswith(mri_files.NIFTI_SUFFIXES):
-        images = mri_files.read_nifti_slices(path, mri_files.NIFTI_SLICES if slices is None else slices)
-    else:
-        images = mri_files.luminance(read_image(path))
+    images = mri_files.read_images(path, mri_files.NIFTI_SLICES if slices is None else slices)
     return fourier(images), images
 
 
@@ -326,5 +363,9 @@ EVALUATIONS = {
     "01_wiener_filtering": Evaluation(_wiener_filtering, {"sigma": ["25/255"]}),
     "02_compressed_sensing": Evaluation(
         _compressed_sensing, {"acceleration": [4.0, 8.0], "mask": "random_lines", "slices": None}
+    ),
+    "09_data_consistency_cascades": Evaluation(
+        _data_consistency_cascades,
+        {"acceleration": [4.0, 8.0], "mask": "random_lines", "slices": None, "weights": None},
     ),
 }

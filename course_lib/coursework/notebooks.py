@@ -20,8 +20,8 @@ from nbformat import NotebookNode
 
 from course_lib import expect
 from course_lib.coursework import modules as registry
-from course_lib.coursework.files import write_whole
 from course_lib.coursework.modules import ROOT, START_PAGE, Module, header, measured, modules_table
+from course_lib.files import write_whole
 
 MAX_BYTES = 1_000_000
 MAX_CELL_LINES = 25

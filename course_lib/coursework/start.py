@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib import expect
-from course_lib.coursework.files import write_whole
 from course_lib.coursework.modules import ROOT, find_module
+from course_lib.files import write_whole
 
 
 @dataclass(frozen=True)

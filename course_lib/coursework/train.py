@@ -53,7 +53,9 @@ def train_recipe(
     folder = ROOT / "work" / "training" / name if out is None else out
     if Path(course_lib.__file__).resolve().parent in folder.resolve().parents:
         raise expect.InputError(f"expected --out outside the library, got {folder}: shipped weights are copied by hand")
-    again = f"go on with: {_again(name, out, data, steps)}"
+    other = {"--accelerator": (accelerator, "auto"), "--precision": (precision, "32-true")}
+    changed = {option: value for option, (value, default) in other.items() if value != default}
+    again = f"go on with: {_again(name, {'--out': out, '--data': data, '--steps': steps, **changed})}"
     try:
         result = train(
             recipe, folder, steps=steps, minutes=minutes, resume=resume, accelerator=accelerator, precision=precision
@@ -70,7 +72,7 @@ def train_recipe(
         return INTERRUPTED
     weights = save_weights(
         result.network, folder, result.recipe, steps=result.steps, seconds=result.history.seconds,
-        metrics=result.metrics,
+        metrics=result.metrics, precision=precision,
     )  # fmt: skip
     print(f"validation after {result.steps} of {total} steps: {_in_words(result.metrics)}")
     print(f"weights: {weights}")
@@ -96,8 +98,7 @@ def _in_words(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()) or "no metrics"
 
 
-def _again(name: str, out: Path | None, data: Path | None, steps: int | None) -> str:
-    """The command that resumes this run."""
-    options = {"--out": out, "--data": data, "--steps": steps}
+def _again(name: str, options: dict[str, object]) -> str:
+    """The command that resumes this run; options that are None were not given."""
     given = [text for option, value in options.items() if value is not None for text in (option, str(value))]
     return shlex.join(["course", "train", name, "--resume", *given])

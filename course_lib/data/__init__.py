@@ -1,7 +1,7 @@
 """Clean images, all of them offline, and readers for a folder of your own."""
 
 from course_lib.data.brain import brain_anatomy
-from course_lib.data.mri_files import FastMRIVolume, centre_crop, luminance, read_fastmri, read_nifti_slices
+from course_lib.data.mri_files import FastMRIVolume, centre_crop, read_fastmri, read_nifti_slices
 from course_lib.data.phantoms import (
     SHEPP_LOGAN,
     Ellipse,
@@ -19,7 +19,7 @@ from course_lib.data.photographs import (
 )
 from course_lib.data.population import brain_population, brain_subject
 from course_lib.data.power_law import gaussian_images, power_law_spectrum
-from course_lib.data.readers import image_files, read_image
+from course_lib.data.readers import image_files, luminance, read_image
 
 __all__ = [
     "Ellipse", "FastMRIVolume", "PHOTOGRAPHS", "SHEPP_LOGAN", "TEST_PHOTOGRAPHS", "TRAINING_PHOTOGRAPHS",

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Inexact
 
 from course_lib import expect
-from course_lib.data.readers import IMAGE_SUFFIXES
+from course_lib.data.readers import IMAGE_SUFFIXES, luminance, read_image
 
 if TYPE_CHECKING:
     import h5py
@@ -147,20 +147,29 @@ def read_fastmri(path: str | Path, most: int | None = None) -> FastMRIVolume:
     return FastMRIVolume(kspace[chosen][:, None] / scale, target[chosen][:, None] / scale, published)
 
 
-def luminance(
-    images: Float[torch.Tensor, "batch channel height width"],
-) -> Float[torch.Tensor, "batch 1 height width"]:
-    """Grey of colour images, by the luma weights of ITU-R BT.601; grey images stay as they are."""
-    expect.images("images", images)
-    weights = {1: [1.0], 3: [0.299, 0.587, 0.114]}.get(images.shape[1])
-    if weights is None:
-        raise expect.InputError(f"expected images with one channel or three, got {expect.describe(images)}")
-    return torch.einsum("c,bchw->bhw", images.new_tensor(weights), images)[:, None]
+def read_images(path: str | Path, most: int = NIFTI_SLICES) -> Inexact[torch.Tensor, "slices 1 height width"]:
+    """What a fully sampled scan of one file shows: an image's grey, slices of a NIfTI volume, or of a fastMRI file.
+
+    Args:
+        path: of one of the kinds that `mri_files` lists.
+        most: how many slices of a volume at most.
+
+    Returns:
+        float32, magnitudes of about 1 at most; complex64 with the measured phase for fastMRI, whose images keep
+        the margins that its targets are cropped by.
+
+    Raises:
+        InputError: as `read_image`, `read_nifti_slices` and `read_fastmri` do.
+    """
+    name = Path(path).name.lower()
+    if name.endswith(FASTMRI_SUFFIXES):
+        return _inverse_fourier(read_fastmri(path, most).kspace)
+    return read_nifti_slices(path, most) if name.endswith(NIFTI_SUFFIXES) else luminance(read_image(path))
 
 
 def centre_crop(
-    images: Float[torch.Tensor, "*batch height width"], shape: tuple[int, int]
-) -> Float[torch.Tensor, "*batch rows columns"]:
+    images: Inexact[torch.Tensor, "*batch height width"], shape: tuple[int, int]
+) -> Inexact[torch.Tensor, "*batch rows columns"]:
     """The middle (rows, columns) of each image, as fastMRI crops: what is odd is left over below and on the right."""
     top, left = ((side - wanted) // 2 for side, wanted in zip(images.shape[-2:], shape, strict=True))
     if min(top, left) < 0 or min(shape) < 1:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 
 from course_lib import expect
-from course_lib.data.readers import read_image
+from course_lib.data.readers import luminance, read_image
 
 _SKIMAGE, _SKLEARN, _MATPLOTLIB = "skimage.data", "sklearn.datasets.images", "matplotlib"
 
@@ -70,9 +70,7 @@ def _photograph(name: str, size: int) -> Float[torch.Tensor, "1 size size"]:
 
     package, file = PHOTOGRAPHS[name]
     with resources.as_file(resources.files(package) / file) as path:
-        colour = read_image(path)[0]
-    weights = {1: torch.ones(1), 3: torch.tensor([0.299, 0.587, 0.114])}[colour.shape[0]]
-    grey = torch.einsum("c,chw->hw", weights, colour)
+        grey = luminance(read_image(path))[0, 0]
     side = min(grey.shape)
     top, left = (grey.shape[0] - side) // 2, (grey.shape[1] - side) // 2
     square = grey[top : top + side, left : left + side].double().numpy()

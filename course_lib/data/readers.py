@@ -150,3 +150,14 @@ def _to_unit_range(array: np.ndarray, path: Path) -> np.ndarray:
             )
         return array.astype(np.float32)
     raise expect.InputError(f"expected 8 or 16 bit, got {path} with {array.dtype}")
+
+
+def luminance(
+    images: Float[torch.Tensor, "batch channel height width"],
+) -> Float[torch.Tensor, "batch 1 height width"]:
+    """Grey of colour images, by the luma weights of ITU-R BT.601; grey images stay as they are."""
+    expect.images("images", images)
+    weights = {1: [1.0], 3: [0.299, 0.587, 0.114]}.get(images.shape[1])
+    if weights is None:
+        raise expect.InputError(f"expected images with one channel or three, got {expect.describe(images)}")
+    return torch.einsum("c,bchw->bhw", images.new_tensor(weights), images)[:, None]

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 from course_lib.display.figures import GREY, img_tag, render
 
 SECONDS = 2.0  # between two drawings, which take about a tenth of one
+SCALES = {"log": "logarithmic", "linear": "linear"}
 SMOOTHING = 0.05  # weight of the newest loss in the running mean
 
 
@@ -52,11 +53,13 @@ class LiveCurve:
         steps = range(1, len(self.losses) + 1)
         self._lines[0].set_data(steps, self.losses)
         self._lines[1].set_data(steps, self.means)
+        scale = "log" if min(self.losses) > 0 else "linear"  # a loss in dB may be negative
+        self._axes.set_yscale(scale)
         self._axes.relim()
         self._axes.autoscale_view(scalex=False)
         alt = (
-            f"The loss of {self.name} against the step, on a logarithmic scale, at each step and as a running mean: "
-            f"{self.means[-1]:.2e} after {len(self.losses)} of {self.total} steps."
+            f"The loss of {self.name} against the step, on a {SCALES[scale]} scale, at each step and as a running "
+            f"mean: {self.means[-1]:.3g} after {len(self.losses)} of {self.total} steps."
         )
         self.picture.value = img_tag(*render(self._figure), alt)
         self._drawn = time.monotonic()
@@ -77,7 +80,7 @@ class LiveCurve:
             self._axes.plot([], [], color=GREY, linewidth=0.6, linestyle="-", label="each step")[0],
             self._axes.plot([], [], linestyle="-", label="running mean")[0],
         ]
-        self._axes.set(title=f"{self.name} is learning", xlabel="step", ylabel="loss", yscale="log")
+        self._axes.set(title=f"{self.name} is learning", xlabel="step", ylabel="loss")
         self._axes.set_xlim(0, self.total)
         self._axes.legend()
         self.picture = ipywidgets.HTML()

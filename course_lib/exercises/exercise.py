@@ -6,13 +6,14 @@ the instructor's guide.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 
 import numpy as np
@@ -20,8 +21,12 @@ import torch
 
 from course_lib import expect
 from course_lib.exercises.calls import WITH_GRAPH, Arguments, Outcome, close, run
-from course_lib.exercises.report import Hint, Result
+from course_lib.exercises.report import Hint, Result, sentence
 
+AUTOGRAD_IS_CUT_BY = (
+    "`float(...)`, `.item()`, `.detach()`, `torch.tensor(...)` of a tensor, `torch.no_grad()` and NumPy cut it off. "
+    "This costs no point, but later cells learn through the function, and go on with the course's."
+)
 VISIBLE_SEED = 0  # the lab's own cases; grading draws others from a secret seed
 Value = np.ndarray | tuple[np.ndarray, ...]
 
@@ -90,6 +95,8 @@ class Exercise:
     hints: a ladder, from a nudge to nearly the answer.
     also_right: other answers that count as right, with other values.
     tolerance: relative difference from the reference that is still right.
+    differentiable: names of arguments that later cells differentiate by. An answer that autograd cannot go through
+        has all its points, and is told so; `or_reference` then gives the reference.
     """
 
     number: int
@@ -108,6 +115,7 @@ class Exercise:
     also_right: tuple[Callable[..., object], ...] = ()
     tolerance: float = 1e-4
     cases: int = 3
+    differentiable: tuple[str, ...] = ()
     _state: dict = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -131,6 +139,8 @@ class Exercise:
             result = Result(self, "not attempted yet", text)
         else:
             result = self._state["result"] = self._judge_live(function)
+            if result.passed and self._cuts_autograd(function):
+                result = replace(result, message=f"{self._cuts_autograd(function)}: {AUTOGRAD_IS_CUT_BY}")
         if os.environ.get("NBGRADER_EXECUTION"):
             if not result.passed:
                 raise AssertionError(str(result))
@@ -146,7 +156,11 @@ class Exercise:
         if function is self.reference or os.environ.get("NBGRADER_EXECUTION"):
             return function
         if self._judge_live(function).passed:
-            return function
+            cut = self._cuts_autograd(function)
+            if not cut:
+                return function
+            print(f"{sentence(cut)}: the cells below go on with the course's {self.function}.")
+            return self.reference
         print(f"Exercise {self.number} has not passed yet: the cells below go on with the course's {self.function}.")
         return self.reference
 
@@ -229,6 +243,29 @@ class Exercise:
                 result = result.after(f"Your function reads {names} from the notebook: use its own arguments")
         return result
 
+    def _cuts_autograd(self, function: Callable[..., object]) -> str:
+        """Where a right answer's gradients are not the reference's, in words; empty where they are, or not needed."""
+        if not self.differentiable:
+            return ""
+        arguments = self.calls(VISIBLE_SEED)[0].arguments
+        found, right = (self._gradients(f, arguments) for f in (function, self.reference))
+        cut = [name for name in self.differentiable if name not in found or not _near(found[name], right[name])]
+        return (
+            f"autograd does not come through your function to {', '.join(f'`{name}`' for name in cut)}" if cut else ""
+        )
+
+    def _gradients(self, function: Callable[..., object], arguments: Arguments) -> dict[str, torch.Tensor]:
+        """Of the sum of squares of what `function` returns, for the arguments that autograd reaches."""
+        given = dict(zip(self.takes, arguments, strict=True))
+        leaves = {name: torch.as_tensor(given[name]).clone().requires_grad_() for name in self.differentiable}
+        try:
+            with redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
+                squares = function(*(given | leaves).values()).abs().square().sum()
+            found = torch.autograd.grad(squares, list(leaves.values()), allow_unused=True)
+        except Exception:  # whatever a function does to a tensor that asks for gradients
+            return {}
+        return {name: value for name, value in zip(leaves, found, strict=True) if value is not None}
+
     def _right(self, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> bool:
         for answer in (self.reference, *self.also_right):
             wanted = [run(answer, call.arguments, quiet=True) for call in calls]
@@ -306,7 +343,9 @@ class Exercise:
             elif _wrapped(outcome, right):
                 tail = ": return what is in it, without brackets or a comma"
             elif WITH_GRAPH in outcome.kind:
-                tail = ": end with `.detach()`, for later cells cannot plot it, nor go on from it"
+                made = "parameters of its own, as in `nn.Conv2d`, are never trained: use the arguments as they are"
+                detach = "end with `.detach()`, for later cells cannot plot it, nor go on from it"
+                tail = f": {made if self.differentiable else detach}"
             return f"expected {self.returns}, got {outcome.kind}{tail}"
         for position, (a, b) in enumerate(zip(outcome.arrays, right.arrays, strict=True), 1):
             if a.shape != b.shape:
@@ -367,6 +406,10 @@ class Exercise:
 
 class Delegation(BaseException):
     """The student's function calls the answer. No `Exception`: a student's `except` must not swallow it."""
+
+
+def _near(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return float((a - b).norm()) <= 1e-3 * float(b.norm())
 
 
 def _library_function(full_name: str) -> Callable[..., object]:

@@ -30,9 +30,10 @@ def with_code(line: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital at its beginning, unless it begins with a variable: `z` is not `Z`."""
+    """With a capital at its beginning, unless it begins with a variable: `z` is not `Z`, and λ not Λ."""
     first = text.split(maxsplit=1)[0] if text.strip() else ""
-    return text if len(first) == 1 and first != "a" else text[:1].upper() + text[1:]
+    is_variable = (len(first) == 1 and first != "a") or not first[:1].isascii()
+    return text if is_variable else text[:1].upper() + text[1:]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Result:
     """What a check found.
 
     status: "passed", "failed" or "not attempted yet".
-    message: the diagnosis.
+    message: the diagnosis; of a passed one, what is to be known besides.
     value_right: the values agree with the reference.
     kept: names of the properties that hold.
     mistake: name of the known mistake that the outputs match, or "".
@@ -78,8 +79,8 @@ class Result:
         total = f"{self.points} of {self.exercise.points} points"
         if self.passed:
             if not self.exercise.properties:
-                return [total]
-            return [f"the values are right, and so are: {', '.join(self.kept)} · {total}"]
+                return [total, sentence(self.message)]
+            return [f"the values are right, and so are: {', '.join(self.kept)} · {total}", sentence(self.message)]
         parts = [f"{'✓' if self.value_right else '✗'} values"]
         parts += [f"{'✓' if p.name in self.kept else '✗'} {p.name}" for p in self.exercise.properties]
         message = sentence(self.message)

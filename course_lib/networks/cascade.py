@@ -30,7 +30,7 @@ class ResidualCNN(nn.Module):
         depth: number of convolutions, at least 2.
     """
 
-    def __init__(self, width: int = 32, depth: int = 3) -> None:
+    def __init__(self, width: int = 64, depth: int = 2) -> None:
         super().__init__()
         expect.count("the width", width)
         channels = [2] + [width] * (expect.count("the depth", depth, least=2) - 1) + [2]
@@ -61,7 +61,7 @@ class DeepCascade(nn.Module):
     """
 
     def __init__(
-        self, blocks: int = 8, width: int = 32, depth: int = 3, *, weight: float = math.inf, learned: bool = False
+        self, blocks: int = 24, width: int = 64, depth: int = 2, *, weight: float = math.inf, learned: bool = False
     ) -> None:
         super().__init__()
         expect.count("the number of blocks", blocks)
@@ -97,7 +97,7 @@ class PlainCNN(nn.Module):
         blocks, width, depth: as in `DeepCascade`; the same values have the same number of parameters.
     """
 
-    def __init__(self, blocks: int = 8, width: int = 32, depth: int = 3) -> None:
+    def __init__(self, blocks: int = 24, width: int = 64, depth: int = 2) -> None:
         super().__init__()
         expect.count("the number of blocks", blocks)
         self.cnns = nn.ModuleList(ResidualCNN(width, depth) for _ in range(blocks))

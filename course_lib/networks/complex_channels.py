@@ -25,6 +25,8 @@ def channels_to_complex(
     _images("the channels", channels, 2)
     if channels.is_complex():
         raise expect.InputError(f"expected real channels, got {expect.describe(channels)}")
+    if channels.dtype in (torch.bfloat16, torch.float16):  # of mixed precision; torch has no FFT for these
+        channels = channels.float()
     return torch.complex(channels[:, :1], channels[:, 1:])
 
 

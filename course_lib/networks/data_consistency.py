@@ -16,6 +16,7 @@ The first line is easy to lose: (s + λ y)/(1 + λ) everywhere would shrink all 
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from jaxtyping import Bool, Complex, Float
@@ -146,8 +147,18 @@ def in_dft_order(y: Kspace, mask: Mask) -> tuple[Kspace, Mask]:
     Returns:
         s0, zero where nothing was measured, whose ifft2 is the zero-filled image; and the mask.
     """
-    s0 = torch.fft.fft2(inverse_fourier(mask * y), norm="ortho")
+    s0 = _phase_of_centre(*y.shape[-2:], y.dtype, y.device) * torch.fft.ifftshift(mask * y, dim=_PLANE)
     return s0, torch.fft.ifftshift(mask, dim=_PLANE)
+
+
+@cache
+def _phase_of_centre(height: int, width: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """DFT(x) over ifftshift(F x): by the shift theorem exp(−2πi·c·k/n) in both directions, c = n//2 the centre."""
+    phases = [
+        torch.exp(-2j * torch.pi * (side // 2) * torch.arange(side, dtype=torch.float64) / side)
+        for side in (height, width)
+    ]
+    return torch.outer(*phases).to(device, dtype)
 
 
 def check_measurements(y: object, mask: object) -> None:

@@ -10,7 +10,7 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from course_lib import expect
 
@@ -103,13 +103,9 @@ def variable_density_mask(
             f"expected a central disc within the {points} points of acceleration {acceleration:g}, "
             f"got {int(centre.sum())} points"
         )
-    # Gumbel's trick: the largest log-density + noise are a draw without replacement
-    uniform = torch.rand(height, width, generator=generator, dtype=torch.float64)
-    score = density.log() - (-uniform.clamp(min=1e-300).log()).log()
+    score = weighted_draw(density.log(), generator)
     score[centre] = math.inf
-    mask = torch.zeros(height * width, dtype=torch.bool)
-    mask[score.flatten().topk(points).indices] = True
-    return mask.reshape(height, width)
+    return largest(score, points)
 
 
 def radial_mask(shape: tuple[int, int], spokes: int, *, golden: bool = False, first: int = 0) -> Mask:
@@ -133,6 +129,24 @@ def radial_mask(shape: tuple[int, int], spokes: int, *, golden: bool = False, fi
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     mask = torch.zeros(height, width, dtype=torch.bool)
     mask[rows[inside], columns[inside]] = True
+    return mask
+
+
+def weighted_draw(
+    log_density: Float[torch.Tensor, "height width"], generator: torch.Generator
+) -> Float[torch.Tensor, "height width"]:
+    """Scores of which the n largest are n points drawn without replacement, likelier where the density is higher.
+
+    Gumbel's trick: the log-density plus noise.
+    """
+    uniform = torch.rand(log_density.shape, generator=generator, dtype=torch.float64).clamp(min=1e-300)
+    return log_density - (-uniform.log()).log()
+
+
+def largest(score: Float[torch.Tensor, "height width"], count: int) -> Mask:
+    """True at the `count` largest scores."""
+    mask = torch.zeros(score.shape, dtype=torch.bool)
+    mask.view(-1)[score.flatten().topk(count).indices] = True
     return mask
 
 

@@ -16,11 +16,13 @@ class LinearOperator(ABC):
     `domain_shape` and `range_shape` are the shapes of one element; any number of leading dimensions (batch,
     channel) passes through. A subclass writes `_forward` and `_adjoint`; shapes are checked here. Where
     `complex_domain` is set, images may be complex; where `complex_range` is set, measurements must be. An operator
-    that differs from element to element of a batch names the batch's shape in `batch_shape`.
+    that differs from element to element of a batch names the batch's shape in `batch_shape`. `orthonormal` says that
+    Aᴴ is the inverse of A.
     """
 
     complex_domain = False
     complex_range = False
+    orthonormal = False
     batch_shape: tuple[int, ...] = ()
 
     def __init__(self, domain_shape: tuple[int, ...], range_shape: tuple[int, ...]) -> None:

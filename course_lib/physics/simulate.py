@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Complex, Float
+from jaxtyping import Bool, Complex, Float, Inexact
 
 from course_lib import expect
 from course_lib.physics.masks import line_mask
@@ -30,7 +30,7 @@ class Scan(NamedTuple):
 
 
 def scan(
-    images: Float[torch.Tensor, "batch 1 height width"],
+    images: Inexact[torch.Tensor, "batch 1 height width"],
     acceleration: float,
     generator: torch.Generator,
     *,
@@ -41,7 +41,7 @@ def scan(
     """Measure each image, with a smooth phase of its own, along random phase-encode lines of its own.
 
     Args:
-        images: magnitudes, real.
+        images: magnitudes; or complex, to whose phase the new one is added.
         acceleration: R, from 1 to the number of lines.
         generator: the source of phases, masks and noise.
         centre_fraction: share of all lines in the central block; .32/R when not given.
@@ -51,7 +51,7 @@ def scan(
     Raises:
         InputError: as `line_mask`, `CoilSampling` and `add_gaussian_noise` do.
     """
-    x = images * torch.exp(1j * smooth_phase(images, generator))
+    x = images * torch.exp(1j * smooth_phase(images.abs(), generator))
     mask = line_masks(len(images), tuple(images.shape[-2:]), acceleration, generator, centre_fraction)
     if sensitivities is not None:
         mask = mask[:, :, None]

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from course_lib import expect
+from course_lib.physics.masks import largest, weighted_draw
 from course_lib.physics.operators import LinearOperator
 
 
@@ -108,12 +109,8 @@ def sequency_mask(
         score = -total - (sequency[:, None] - sequency[None, :]).abs() / (4 * size)  # ties: the squarer pattern first
     else:
         expect.generator(generator)
-        # Gumbel's trick: the largest log-density + noise are a draw without replacement
-        uniform = torch.rand(size, size, generator=generator, dtype=torch.float64).clamp(min=1e-300)
-        score = -expect.number("the density's power", power, least=0) * total.log() - (-uniform.log()).log()
-    mask = torch.zeros(size * size, dtype=torch.bool)
-    mask[score.flatten().topk(patterns).indices] = True
-    return mask.reshape(size, size)
+        score = weighted_draw(-expect.number("the density's power", power, least=0) * total.log(), generator)
+    return largest(score, patterns)
 
 
 def _square_mask(mask: object) -> torch.Tensor:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
 import pickle
 import tempfile
 import zipfile
@@ -15,6 +13,7 @@ import torch
 from torch import nn
 
 from course_lib import expect
+from course_lib.files import write_whole
 from course_lib.networks.weights import parameters_hash
 from course_lib.training.recipe import Recipe
 
@@ -74,11 +73,9 @@ def save_checkpoint(
     file = io.BytesIO()
     torch.save(state, file)
     try:
-        write_bytes(folder / FILE, file.getvalue())
-    except OSError as error:
-        raise expect.InputError(
-            f"expected to write {folder / FILE}, got: {error.strerror}; {what_is_kept(folder)}"
-        ) from None
+        write_whole(folder / FILE, file.getvalue())
+    except expect.InputError as error:
+        raise expect.InputError(f"{error}; {what_is_kept(folder)}") from None
 
 
 def what_is_kept(folder: Path | None) -> str:
@@ -133,24 +130,6 @@ def load_checkpoint(
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     return history
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file in one step: whoever reads it sees the old content or the new, never half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # mkstemp's files are the owner's alone
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def _identity(recipe: Recipe, network: nn.Module) -> dict[str, object]:

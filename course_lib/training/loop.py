@@ -166,7 +166,7 @@ def progress(recipe: Recipe, history: History, *, shown: bool) -> Iterator[Calla
 
         def show(loss: float) -> None:
             curve.add(loss)
-            bar.set_postfix(loss=f"{loss:.2e}", refresh=False)
+            bar.set_postfix(loss=f"{loss:.3g}", refresh=False)
             bar.update()
 
         try:

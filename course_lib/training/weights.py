@@ -10,14 +10,20 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from course_lib import expect
+from course_lib.files import write_whole
 from course_lib.networks.weights import SUFFIX, parameters_hash
-from course_lib.training.checkpoints import write_bytes
 from course_lib.training.recipe import Recipe
 
 
 def save_weights(
-    network: nn.Module, folder: Path, recipe: Recipe, *, steps: int, seconds: float, metrics: dict[str, float]
+    network: nn.Module,
+    folder: Path,
+    recipe: Recipe,
+    *,
+    steps: int,
+    seconds: float,
+    metrics: dict[str, float],
+    precision: str = "32-true",
 ) -> Path:
     """Write NAME.safetensors and its manifest NAME.json, NAME being the recipe's; `load_weights` reads them.
 
@@ -28,6 +34,7 @@ def save_weights(
         steps: how many of the recipe's steps were made.
         seconds: how long they took.
         metrics: of the network on the recipe's validation data.
+        precision: of the training.
 
     Returns:
         the path of the safetensors file.
@@ -47,14 +54,12 @@ def save_weights(
         "steps": steps,
         "batch_size": recipe.batch_size,
         "learning_rate": recipe.learning_rate,
+        "precision": precision,
         "seconds": round(seconds, 1),
         "metrics": metrics,
         "torch": torch.__version__,
         "sha256": hashlib.sha256(data).hexdigest(),
     }
-    try:
-        write_bytes(path, data)
-        write_bytes(path.with_suffix(".json"), (json.dumps(manifest, indent=2) + "\n").encode())
-    except OSError as error:
-        raise expect.InputError(f"expected a file that can be written, got {path}: {error.strerror}") from None
+    write_whole(path, data)
+    write_whole(path.with_suffix(".json"), json.dumps(manifest, indent=2) + "\n")
     return path

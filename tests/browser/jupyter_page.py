@@ -18,6 +18,13 @@ SCROLL = """async (index) => {
   notebook.activeCellIndex = index;
   await notebook.scrollToItem(index, 'center');
 }"""
+WATCH = """() => {
+  const box = document.querySelector('.course-picture');
+  window.moved = null; window.drawn = null;
+  new MutationObserver(() => { window.drawn = performance.now(); })
+    .observe(box, {childList: true, subtree: true, attributes: true, characterData: true});
+  document.addEventListener('keydown', () => { window.moved = performance.now(); window.drawn = null; }, true);
+}"""
 
 
 def open_notebook(page, address: str, path: str) -> None:
@@ -58,3 +65,19 @@ def show_cell(page, cells: list[dict], text: str) -> int:
     index = next(i for i, c in enumerate(cells) if c["type"] == "code" and text in c["source"])
     page.evaluate(SCROLL, index)
     return index
+
+
+def keyboard_delays(page, handle, key: str, moves: int) -> list[float]:
+    """Milliseconds from each of some key presses on a slider to its new picture, by a clock in the page."""
+    page.evaluate(WATCH)
+    handle.focus()
+    delays = []
+    for _ in range(moves):
+        before = page.locator(".course-picture img").get_attribute("alt")
+        page.keyboard.press(key)
+        page.wait_for_function(
+            "(alt) => window.drawn && document.querySelector('.course-picture img').alt !== alt", arg=before
+        )
+        delays.append(page.evaluate("() => window.drawn - window.moved"))
+        time.sleep(0.2)
+    return delays

@@ -3,15 +3,8 @@
 import statistics
 import time
 
-from jupyter_page import errors, open_notebook, run_all, show_cell
-
-WATCH = """() => {
-  const box = document.querySelector('.course-picture');
-  window.moved = null; window.drawn = null;
-  new MutationObserver(() => { window.drawn = performance.now(); })
-    .observe(box, {childList: true, subtree: true, attributes: true, characterData: true});
-  document.addEventListener('keydown', () => { window.moved = performance.now(); window.drawn = null; }, true);
-}"""
+import pytest
+from jupyter_page import errors, keyboard_delays, open_notebook, run_all, show_cell
 
 
 def test_lecture_01_runs_to_the_end_and_its_slider_draws_again(page, jupyterlab):
@@ -39,17 +32,7 @@ def test_lecture_01_runs_to_the_end_and_its_slider_draws_again(page, jupyterlab)
     assert picture.get_attribute("alt") != first_alt
 
     # and by keyboard, one step at a time, with a clock in the page
-    page.evaluate(WATCH)
-    handle.focus()
-    delays = []
-    for _ in range(15):
-        before = picture.get_attribute("alt")
-        page.keyboard.press("ArrowLeft")
-        page.wait_for_function(
-            "(alt) => window.drawn && document.querySelector('.course-picture img').alt !== alt", arg=before
-        )
-        delays.append(page.evaluate("() => window.drawn - window.moved"))
-        time.sleep(0.1)
+    delays = keyboard_delays(page, handle, "ArrowLeft", 15)
 
     # another spectrum makes another picture
     before = picture.get_attribute("src")
@@ -125,28 +108,29 @@ def _answer(page, cells, source: str, *, run_only: bool = False) -> str:
     return _text(_cell(page, "lab.power_spectrum.check("))
 
 
-def test_lecture_02_runs_to_the_end_and_each_of_its_controls_draws_again(page, jupyterlab):
-    open_notebook(page, jupyterlab, "lectures/02_compressed_sensing.ipynb")
+LECTURES = {
+    "02_compressed_sensing": ("random points at acceleration 4", {"acceleration": "ArrowRight", "λ": "ArrowRight"}),
+    "09_data_consistency_cascades": ("at acceleration 4", {"blocks": "ArrowLeft", "acceleration": "ArrowRight"}),
+}
+
+
+@pytest.mark.parametrize("name", LECTURES)
+def test_lecture_runs_to_the_end_and_each_of_its_sliders_draws_again(page, jupyterlab, name):
+    begins_with, sliders = LECTURES[name]
+    open_notebook(page, jupyterlab, f"lectures/{name}.ipynb")
     cells = run_all(page, timeout=300)
     assert errors(cells) == []
 
     show_cell(page, cells, "player = play(")
     picture = page.locator(".course-picture img")
     picture.wait_for(timeout=20_000)
-    assert "random points at acceleration 4" in picture.get_attribute("alt")
-    page.evaluate(WATCH)
-    for name, handle in zip(("acceleration", "λ"), page.locator(".widget-slider .noUi-handle").all(), strict=True):
-        handle.focus()
-        delays = []
-        for _ in range(5):
-            before = picture.get_attribute("alt")
-            page.keyboard.press("ArrowRight")
-            page.wait_for_function(
-                "(alt) => window.drawn && document.querySelector('.course-picture img').alt !== alt", arg=before
-            )
-            delays.append(page.evaluate("() => window.drawn - window.moved"))
-            time.sleep(0.2)
-        print(f"\nlecture 02, slider {name} to picture: median {statistics.median(delays):.0f} ms (budget 100 ms)")
-    page.locator(".widget-dropdown select").first.select_option(label="lines")
-    page.wait_for_function("() => document.querySelector('.course-picture img').alt.includes('random lines')")
+    assert begins_with in picture.get_attribute("alt")
+    for (slider, key), handle in zip(sliders.items(), page.locator(".widget-slider .noUi-handle").all(), strict=True):
+        delays = keyboard_delays(page, handle, key, 5)
+        median = statistics.median(delays)
+        print(f"\nlecture {name[:2]}, slider {slider} to picture: median {median:.0f} ms (budget 100 ms)")
+    for menu in page.locator(".widget-dropdown select").all():
+        before = picture.get_attribute("alt")
+        menu.select_option(index=1)
+        page.wait_for_function("(alt) => document.querySelector('.course-picture img').alt !== alt", arg=before)
     assert page.problems == []

@@ -282,6 +282,8 @@ def test_arguments_that_cannot_be_used(unchecked):
             expect.InputError, match="^expected the number of iterations as a whole number from 1, got 0$"
         ):
             solver(A, y, L1(0.1), iterations=0)
+        with pytest.raises(expect.InputError, match=r"^expected the start and the image of one shape, got "):
+            solver(A, y, L1(0.1), start=torch.zeros(3, 3))
         with pytest.raises(expect.InputError, match="^expected the tolerance as a number from 0, got -1$"):
             solver(A, y, L1(0.1), tolerance=-1)
         with pytest.raises(expect.InputError, match="^F?ISTA: expected a step up to [12]/L = .*, got 1e[+]04$"):

@@ -111,7 +111,10 @@ def test_evaluate_does_not_write_over_what_is_no_result(folder, tmp_path):
 
 
 BAD = {
-    "unknown module": (("start", "07"), "expected a module among 01_wiener_filtering, 02_compressed_sensing, got '07'"),
+    "unknown module": (
+        ("start", "07"),
+        "expected a module among 01_wiener_filtering, 02_compressed_sensing, 09_data_consistency_cascades, got '07'",
+    ),
     "no module": (("start",), "argument 'module'"),
     "unknown command": (("strat", "01"), "strat"),
     "unknown option": (("start", "01", "--upgrade"), "--upgrade"),

@@ -4,6 +4,7 @@ The solvers are put aside for a quick one here, so that these tests are about th
 """
 
 import json
+import math
 import subprocess
 import sys
 import warnings
@@ -16,9 +17,11 @@ import pytest
 import torch
 from PIL import Image
 
-from course_lib import classical, data, expect, physics
+from course_lib import classical, data, expect, networks, physics
+from course_lib.coursework import evaluate
 from course_lib.coursework.evaluate import EVALUATIONS, Row, averaged, evaluate_module, table
 from course_lib.coursework.modules import ROOT
+from course_lib.training import find_recipe, save_weights
 
 METHODS = ("zero_filled", "wavelet", "tv", "dictionary")
 METRICS = ("psnr", "ssim", "nmse", "seconds")
@@ -121,6 +124,17 @@ def test_the_numbers_of_an_image_are_those_worked_out_by_hand(folder, seen):
         psnr = -10 * np.log10(((estimate - image) ** 2).mean())
         assert rows[method, "R=4", "psnr"].value == pytest.approx(psnr, abs=1e-3)
         assert rows[method, "R=4", "seconds"].value > 0
+
+
+def test_an_image_without_an_error_has_no_number_in_the_file(folder, seen, capsys):
+    """Of one grey the zero-filled image is exact, or all but: JSON has no infinity."""
+    Image.fromarray(np.full((32, 32), 255, np.uint8)).save(folder / "grey.png")
+    rows, record = evaluated(folder, acceleration=[1.0])
+    row = next(r for r in record["rows"] if (r["method"], r["metric"]) == ("zero_filled", "psnr"))
+    value = rows["zero_filled", "R=1", "psnr"].value
+    assert row["value"] == (value if math.isfinite(value) else None)
+    assert evaluate._as_json(Row("m", "s", "psnr", math.inf, 1))["value"] is None
+    assert evaluate._as_json(Row("m", "s", "psnr", 31.5, 1))["value"] == 31.5
 
 
 def test_means_are_over_images_not_over_files(folder):
@@ -279,6 +293,41 @@ def test_every_option_of_the_command_belongs_to_an_evaluation():
     shared = {"module", "data", "out", "seed"}
     owned = {option for evaluation in EVALUATIONS.values() for option in evaluation.options}
     assert set(inspect.signature(evaluate).parameters) - shared == owned
+
+
+def test_networks_meet_the_scans_of_the_other_methods(folder, monkeypatch):
+    """Module 09: one table for images and scanners' files; λ and iterations of wavelets are module 02's."""
+    write_image(folder / "a.png", size=64)
+    write_scan(folder / "b.h5")
+    rows = evaluate_module("09", folder, folder.parent / "out.json", acceleration=[4.0])
+    level = {r.method: r.value for r in rows if r.metric == "psnr"}
+    assert list(level) == ["zero_filled", "wavelet", "cnn", "cascade"]
+    assert {r.count for r in rows} == {1 + 2}
+    record = json.loads((folder.parent / "out.json").read_text())
+    assert record["module"] == "09_data_consistency_cascades"
+    assert record["weights"] is None
+
+
+def test_a_cascade_of_ones_own_takes_the_place_of_the_shipped_one(folder):
+    write_image(folder / "a.png", size=32)
+    network = networks.DeepCascade()
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)  # it changes nothing
+    path = save_weights(network, folder.parent, find_recipe("cascade"), steps=0, seconds=0.0, metrics={})
+    rows = evaluate_module("09", folder, folder.parent / "out.json", acceleration=[4.0], weights=str(path))
+    level = {r.method: r.value for r in rows if r.metric == "psnr"}
+    assert level["cascade"] == pytest.approx(level["zero_filled"], abs=1e-3)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(expect.InputError, match="as its manifest describes it .*, got a damaged or another file"):
+        evaluate_module("09", folder, folder.parent / "new.json", weights=str(path))
+    with pytest.raises(expect.InputError, match="expected weights of this DeepCascade, got"):
+        evaluate_module("09", folder, folder.parent / "new.json", weights=str(unet(folder)))
+    assert not (folder.parent / "new.json").exists()
+
+
+def unet(folder):
+    recipe = find_recipe("unet")
+    return save_weights(recipe.network(), folder.parent, recipe, steps=0, seconds=0.0, metrics={})
 
 
 def test_small_numbers_stay_readable_in_the_table():

@@ -16,7 +16,7 @@ from course_lib import expect
 from course_lib.coursework.grading import sandbox
 from course_lib.coursework.grading.grade import grade_all, grade_one
 from course_lib.coursework.grading.submissions import MAX_BYTES, Submission, collect
-from course_lib.coursework.modules import find_module
+from course_lib.coursework.modules import find_module, modules
 from course_lib.exercises import load_lab
 
 MODULE = find_module("01")
@@ -83,6 +83,16 @@ def status(result) -> dict[str, str]:
 
 
 # --- right work never loses a point -------------------------------------------------------------------
+
+
+@needs_sandbox
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.id)
+def test_every_solved_lab_has_all_points(module):
+    """The whole notebook as it lies here, its trainings and figures included, within the limits of `course grade`."""
+    text = module.solution.with_suffix(".ipynb").read_text(encoding="utf-8")
+    result = grade_one(Submission("student", "file", text), module.id, SEED)
+    assert points(result) == {e.function: e.points for e in load_lab(module.id).exercises}
+
 
 RIGHT = {
     "perfect": solved(),

@@ -150,7 +150,7 @@ def test_a_damaged_copy_is_left_as_it_is(root):
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
-    from course_lib.coursework import files
+    from course_lib import files
 
     path = tmp_path / "file.txt"
     path.write_text("old")
@@ -168,7 +168,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_a_link_stays_a_link_and_a_device_is_refused(tmp_path):
-    from course_lib.coursework import files
+    from course_lib import files
 
     real, link = tmp_path / "real.txt", tmp_path / "link.txt"
     real.write_text("old")

@@ -94,6 +94,11 @@ def test_minutes_end_with_weights_and_a_line_and_resume_goes_on(course, tmp_path
     assert resumed == whole
 
 
+def test_the_line_names_every_option_that_the_run_had(course):
+    err = course("train", "tiny", "--minutes", "1e-9", "--precision", "bf16-mixed", "--accelerator", "cpu")[2]
+    assert err.endswith("course train tiny --resume --accelerator cpu --precision bf16-mixed\n")
+
+
 def test_ctrl_c_ends_with_status_130_and_how_to_go_on(course, tmp_path):
     def interrupted(times):
         def draw(generator, size):

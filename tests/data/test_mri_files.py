@@ -10,7 +10,8 @@ import torch
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from course_lib import expect, physics
-from course_lib.data.mri_files import centre_crop, luminance, mri_files, read_fastmri, read_nifti_slices
+from course_lib.data.mri_files import centre_crop, mri_files, read_fastmri, read_nifti_slices
+from course_lib.data.readers import luminance
 
 
 def anatomy(shape=(20, 24, 20)):

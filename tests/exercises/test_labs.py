@@ -1,11 +1,14 @@
 """Every exercise of every lab: the solution passes, each known mistake fails with its own message, a blank is blank."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 
 from course_lib import physics
-from course_lib.exercises import LABS, load_lab
+from course_lib.exercises import LABS, load_lab, self_test
 from course_lib.exercises.calls import run
 
 EXERCISES = [(lab, e) for lab in map(load_lab, LABS) for e in lab.exercises]
@@ -100,7 +103,8 @@ def test_a_right_value_with_a_graph_or_in_a_list_is_diagnosed(lab, exercise):
         value = exercise.reference(*arguments)
         return [(value,)] if isinstance(value, tuple) else [value]
 
-    for function, said in [(with_graph, "end with `.detach()`"), (in_a_list, "got a list of")]:
+    graph = "as in `nn.Conv2d`, are never trained" if exercise.differentiable else "end with `.detach()`"
+    for function, said in [(with_graph, graph), (in_a_list, "got a list of")]:
         result = judge(exercise, function)
         assert result.status == "failed"
         assert said in result.message, result.message
@@ -147,9 +151,19 @@ EVASIVE_02 = {
     "tikhonov": [lambda A, *_: torch.zeros(A.shape[1]), lambda A, *_: torch.ones(A.shape[1])],
     "total_variation": [lambda image: torch.zeros(len(image)), lambda image: torch.ones(len(image))],
 }  # fmt: skip
+EVASIVE_09 = {
+    "kspace_residual": [lambda image, *_: torch.zeros(len(image)), lambda image, *_: torch.ones(len(image))],
+    "replace_measured": [lambda image, *_: image, lambda image, kspace, mask: kspace, lambda image, *_: 0 * image],
+    "data_consistency": [lambda image, *_: image, lambda image, kspace, *_: kspace, lambda image, *_: 0 * image],
+    "backward_image": [lambda gradient, *_: gradient, lambda gradient, mask, weight: 0 * gradient],
+    "backward_weight": [lambda *_: torch.tensor(0.0), lambda *_: 1.0],
+    "cnn_block": [lambda image, *_: image, lambda image, *_: torch.zeros_like(image)],
+    "cascade": [lambda kspace, *_: kspace, lambda kspace, *_: torch.zeros_like(kspace)],
+}  # fmt: skip
 EVASIVE = {
     "01_wiener_filtering": EVASIVE_01,
     "02_compressed_sensing": EVASIVE_02,
+    "09_data_consistency_cascades": EVASIVE_09,
 }
 
 
@@ -401,9 +415,124 @@ OTHER_WAYS_02 = {
 }
 
 
+def _root_of_energies(image, kspace, mask):
+    misfit = physics.fourier(image) * mask - kspace
+    return (misfit.abs().square().sum((1, 2, 3)) / kspace.abs().square().sum((1, 2, 3))).sqrt()
+
+
+def _one_image_at_a_time(image, kspace, mask):
+    misfits = [(physics.fourier(x)[m] - k[m]).norm() / k.norm() for x, k, m in zip(image, kspace, mask, strict=True)]
+    return torch.stack(misfits)
+
+
+def _residual_of_pixels(image, kspace, mask):
+    A = physics.FourierSampling(mask)
+    return A.adjoint(A(image) - kspace).flatten(1).norm(dim=1) / kspace.flatten(1).norm(dim=1)
+
+
+def _assigned(image, kspace, mask):
+    s = physics.fourier(image)
+    s[mask] = kspace[mask]
+    return physics.inverse_fourier(s)
+
+
+def _corrected_by_residual(image, kspace, mask):
+    A = physics.FourierSampling(mask)
+    return image + A.adjoint(kspace - A(image))
+
+
+def _by_own_transforms(image, kspace, mask):
+    s = torch.fft.fft2(torch.fft.ifftshift(image, dim=(2, 3)), norm="ortho")
+    y, m = (torch.fft.ifftshift(t, dim=(2, 3)) for t in (kspace, mask))
+    return torch.fft.fftshift(torch.fft.ifft2(s * ~m + y, norm="ortho"), dim=(2, 3))
+
+
+def _as_the_deck(image, kspace, mask, weight):
+    Λ = torch.where(mask, 1 / (1 + torch.as_tensor(weight)), torch.tensor(1.0))
+    mixed = Λ * physics.fourier(image) + weight / (1 + weight) * kspace
+    return physics.inverse_fourier(mixed)
+
+
+def _corrected_by_share(image, kspace, mask, weight):
+    A = physics.FourierSampling(mask)
+    return image + weight / (1 + weight) * A.adjoint(kspace - A(image))
+
+
+def _with_a_weight_for_each_point(image, kspace, mask, weight):
+    W = weight * mask
+    return physics.inverse_fourier((physics.fourier(image) + W * kspace) / (1 + W))
+
+
+def _forward_without_data(gradient, mask, weight):
+    return _as_the_deck(gradient, 0 * gradient, mask, weight)
+
+
+def _less_the_share(gradient, mask, weight):
+    return gradient - weight / (1 + weight) * physics.FourierSampling(mask).normal(gradient)
+
+
+def _by_autograd_to_image(gradient, mask, weight):
+    x = torch.zeros_like(gradient, requires_grad=True)
+    return torch.autograd.grad(_as_the_deck(x, 0 * gradient, mask, weight), x, gradient)[0]
+
+
+def _in_kspace(gradient, image, kspace, mask, weight):
+    g, s = physics.fourier(gradient), physics.fourier(image)
+    return ((kspace - s)[mask] * g[mask].conj()).sum().real / (1 + weight) ** 2
+
+
+def _by_parts(gradient, image, kspace, mask, weight):
+    v = physics.inverse_fourier(mask * (kspace - physics.fourier(image)))
+    return float((gradient.real * v.real + gradient.imag * v.imag).sum() / (1 + weight) ** 2)
+
+
+def _by_autograd_to_weight(gradient, image, kspace, mask, weight):
+    weight = torch.as_tensor(weight).clone().requires_grad_()
+    return torch.autograd.grad(_as_the_deck(image, kspace, mask, weight), weight, gradient)[0]
+
+
+def _by_view_as_real(image, first, second):
+    channels = torch.view_as_real(image)[:, 0].permute(0, 3, 1, 2)
+    out = channels + F.conv2d(F.conv2d(channels, first, padding="same").clamp(min=0), second, padding="same")
+    return torch.view_as_complex(out.permute(0, 2, 3, 1).contiguous())[:, None]
+
+
+def _by_modules(image, first, second):
+    one, two = (torch.nn.Conv2d(k.shape[1], k.shape[0], 3, padding=1, bias=False) for k in (first, second))
+    one.weight.data, two.weight.data = first, second
+    net = torch.nn.Sequential(one, torch.nn.ReLU(), two).requires_grad_(False)
+    change = net(torch.stack([image.real, image.imag], dim=2)[:, 0])
+    return image + (change[:, 0] + 1j * change[:, 1]).unsqueeze(1)
+
+
+def _by_index(kspace, mask, first, second, weight):
+    x = physics.FourierSampling(mask).adjoint(kspace)
+    for k in range(first.shape[0]):
+        x = _by_view_as_real(x, first[k], second[k])
+        x = _corrected_by_share(x, kspace, mask, weight)
+    return x
+
+
+def _by_recursion(kspace, mask, first, second, weight):
+    if len(first) == 0:
+        return physics.inverse_fourier(kspace)
+    x = _by_recursion(kspace, mask, first[:-1], second[:-1], weight)
+    return _as_the_deck(_by_view_as_real(x, first[-1], second[-1]), kspace, mask, weight)
+
+
+OTHER_WAYS_09 = {
+    "kspace_residual": (_root_of_energies, _one_image_at_a_time, _residual_of_pixels),
+    "replace_measured": (_assigned, _corrected_by_residual, _by_own_transforms),
+    "data_consistency": (_as_the_deck, _corrected_by_share, _with_a_weight_for_each_point),
+    "backward_image": (_forward_without_data, _less_the_share, _by_autograd_to_image),
+    "backward_weight": (_in_kspace, _by_parts, _by_autograd_to_weight),
+    "cnn_block": (_by_view_as_real, _by_modules),
+    "cascade": (_by_index, _by_recursion),
+}
 OTHER_WAYS = {
     "01_wiener_filtering": OTHER_WAYS_01,
     "02_compressed_sensing": OTHER_WAYS_02,
+    "09_data_consistency_cascades": OTHER_WAYS_09,
 }
 
 
@@ -514,7 +643,7 @@ def test_ista_breaks_the_bound_that_fista_keeps():
 
 def test_the_library_gives_what_lab_02_teaches():
     """The references are written out in the lab's own words; the library's functions agree with them."""
-    from course_lib import classical
+    from course_lib import classical, physics
 
     lab = load_lab("02_compressed_sensing")
 
@@ -538,3 +667,159 @@ def test_the_library_gives_what_lab_02_teaches():
     assert set(library) == {e.function for e in lab.exercises}
     for name, function in library.items():
         assert judge(lab[name], function).passed, str(judge(lab[name], function))
+
+
+# --- module 09: what its tables cannot say ------------------------------------------------------------
+
+
+def test_the_library_gives_what_lab_09_teaches():
+    """As for lab 02, with the network's and the layer's own code."""
+    from course_lib import networks
+
+    lab = load_lab("09_data_consistency_cascades")
+
+    def layer(weight):
+        return networks.DataConsistency(float(weight))
+
+    def derivative(gradient, image, kspace, mask, weight):
+        change = networks.data_consistency_weight_derivative(image, kspace, mask, float(weight))
+        return (gradient.conj() * change).real.sum()
+
+    def with_kernels(block, first, second):
+        state = {"layers.0.weight": first, "layers.2.weight": second}
+        state |= {"layers.0.bias": torch.zeros(len(first)), "layers.2.bias": torch.zeros(2)}
+        block.load_state_dict(state)
+        return block.requires_grad_(False)
+
+    def block(image, first, second):
+        return with_kernels(networks.ResidualCNN(width=len(first), depth=2), first, second)(image)
+
+    def cascade(kspace, mask, first, second, weight):
+        network = networks.DeepCascade(len(first), first.shape[1], depth=2, weight=float(weight))
+        for cnn, k1, k2 in zip(network.cnns, first, second, strict=True):
+            with_kernels(cnn, k1, k2)
+        return network(kspace, mask)
+
+    library = {
+        "replace_measured": lambda *scan: layer("inf")(*scan),
+        "data_consistency": lambda *scan: layer(scan[-1])(*scan[:-1]),
+        "backward_image": lambda g, mask, weight: networks.data_consistency_adjoint(g, mask, float(weight)),
+        "backward_weight": derivative,
+        "cnn_block": block,
+        "cascade": cascade,
+    }
+    for name, function in library.items():
+        assert judge(lab[name], function).passed, str(judge(lab[name], function))
+
+
+@pytest.mark.parametrize("name", ["data_consistency", "cnn_block", "cascade"])
+def test_autograd_goes_through_the_references_of_lab_09(name):
+    """A stuck student trains with them."""
+    exercise = load_lab("09_data_consistency_cascades")[name]
+    case = exercise.calls(0)[0].arguments
+    leaves = [a.clone().requires_grad_() if isinstance(a, torch.Tensor) and a.dtype != torch.bool else a for a in case]
+    exercise.reference(*leaves).abs().square().sum().backward()
+    assert all(a.grad.isfinite().all() for a in leaves if isinstance(a, torch.Tensor) and a.requires_grad)
+
+
+def _cut(name, how):
+    """The reference, with autograd cut off at one of its arguments, at its result, or around the whole."""
+    exercise = load_lab("09_data_consistency_cascades")[name]
+    right, names = exercise.reference, list(exercise.takes)
+
+    def answer(*arguments):
+        given = dict(zip(names, arguments, strict=True))
+        if how in given:
+            given[how] = float(given[how]) if how == "weight" else given[how].detach()
+        with torch.no_grad() if how == "no_grad" else contextlib.nullcontext():
+            value = right(*given.values())
+        return value.detach() if how == "result" else value
+
+    return exercise, answer
+
+
+CUTS = [("data_consistency", "weight"), ("data_consistency", "image"), ("cnn_block", "first"), ("cnn_block", "second"),
+        ("cascade", "no_grad"), ("cascade", "result"), ("cascade", "first")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "how"), CUTS)
+def test_an_answer_that_cuts_autograd_off_passes_and_is_told_so(name, how, capsys):
+    """Later cells learn through it: they go on with the reference."""
+    exercise, answer = _cut(name, how)
+    result = exercise.check(answer)
+    assert result.passed
+    assert result.points == exercise.points
+    assert "Autograd does not come through your function to" in str(result)
+    assert how in ("no_grad", "result") or f"to `{how}`:" in str(result)
+    assert exercise.or_reference(answer) is exercise.reference
+    assert "go on with the course's" in capsys.readouterr().out
+    _, whole = _cut(name, "nowhere")
+    assert exercise.check(whole).message == ""
+    assert exercise.or_reference(whole) is whole
+    exercise.forget()
+
+
+def test_a_cascade_that_learns_in_its_last_block_alone_is_told_so():
+    exercise = load_lab("09_data_consistency_cascades")["cascade"]
+    block, layer = (load_lab("09_data_consistency_cascades")[n].reference for n in ("cnn_block", "data_consistency"))
+
+    def detached(kspace, mask, first, second, weight):
+        x = physics.inverse_fourier(kspace)
+        for k1, k2 in zip(first, second, strict=True):
+            x = layer(block(x.detach(), k1, k2), kspace, mask, weight)
+        return x
+
+    assert "autograd does not come through" in exercise.check(detached).message
+    exercise.forget()
+
+
+def test_layers_of_torch_are_told_that_they_never_learn():
+    def with_modules(image, first, second):
+        one = torch.nn.Conv2d(2, len(first), 3, padding=1, bias=False)
+        two = torch.nn.Conv2d(len(first), 2, 3, padding=1, bias=False)
+        one.weight.data, two.weight.data = first, second
+        change = two(torch.relu(one(torch.cat([image.real, image.imag], dim=1))))
+        return image + torch.complex(change[:, :1], change[:, 1:])
+
+    result = judge(load_lab("09_data_consistency_cascades")["cnn_block"], with_modules)
+    assert result.status == "failed"
+    assert "parameters of its own, as in `nn.Conv2d`, are never trained" in result.message
+
+
+# --- the self-test ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("question", self_test.QUESTIONS, ids=lambda q: q.title)
+def test_self_test(question):
+    assert question.check(...).status == "not attempted yet"
+    assert question.check(question.answer).status == "passed"
+    assert question.check(torch.tensor(float(question.answer))).status == "passed"
+    assert len(question.mistakes) >= 2
+    for wrong, message in question.mistakes.items():
+        verdict = question.check(wrong)
+        assert verdict.status == "failed"
+        assert message in verdict.message
+        assert question.read in verdict.message
+    assert question.check(-777).status == "failed"
+    assert question.read in question.check(-777).message
+    assert "expected one number" in question.check("a").message
+
+
+def test_the_answers_of_the_self_test_are_right():
+    """Each is computed, as its question is asked on the start page."""
+    x = torch.tensor(2.0, requires_grad=True)
+    (x**3).backward()
+    wave = torch.tensor([0.0, 1.0, 0.0, -1.0] * 4)
+    computed = {
+        "power of a constant": abs(np.fft.fft(np.ones(8))[0]) ** 2,
+        "frequency of a wave": float(torch.fft.rfft(wave).abs().argmax()) / len(wave),
+        "variance of a sum": 4 * 2**2,
+        "least squares": float(np.linalg.lstsq(np.array([[2.0], [1.0]]), np.array([3.0, 4.0]), rcond=None)[0][0]),
+        "shape after broadcasting": (torch.ones(3, 4, 1, 4) * torch.ones(5, 1)).numel(),
+        "a derivative by autograd": x.grad.item(),
+        "decibels": 10 * np.log10(10**2),
+        "a circular convolution": 1 + np.roll([1, 5, 7, 2], 1)[0],
+    }
+    assert {q.title: pytest.approx(computed[q.title]) for q in self_test.QUESTIONS} == {
+        q.title: q.answer for q in self_test.QUESTIONS
+    }

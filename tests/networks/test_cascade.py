@@ -134,6 +134,18 @@ def test_double_precision_is_kept(measurements):
         )
 
 
+@pytest.mark.parametrize("network", [DeepCascade(**SMALL), PlainCNN(**SMALL), UNetReconstruction(4, 2)])
+def test_networks_run_in_mixed_precision(network, measurements):
+    """Convolutions in bfloat16, transforms in single precision: torch.fft has no other."""
+    x, y, mask = measurements
+    with torch.autocast("cpu", torch.bfloat16):
+        estimate = network(y, mask)
+        (estimate - x).abs().square().mean().backward()
+    assert estimate.dtype == torch.complex64
+    torch.testing.assert_close(estimate, network(y, mask), rtol=0, atol=0.02)
+    assert all(p.grad.isfinite().all() for p in network.parameters())
+
+
 def test_unet_keeps_sizes_and_refuses_those_it_cannot_halve():
     unet = UNet(3, 5, width=4, levels=2)
     assert unet(torch.rand(2, 3, 8, 12)).shape == (2, 5, 8, 12)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from course_lib import expect, physics
 from course_lib.classical import OrthogonalWavelet, UndecimatedWavelet
+from course_lib.classical.low_rank import TemporalFourier
 from course_lib.physics import (
     CircularConvolution,
     CoilSampling,
@@ -56,6 +57,7 @@ def random_operators(seed: int, height: int, width: int) -> list[LinearOperator]
         OrthogonalWavelet(even, "haar"),
         OrthogonalWavelet(even, "db3", 1),
         UndecimatedWavelet((height, width), "db2", 2),
+        TemporalFourier((3, 1, height, width)),
         MatrixOperator(normal(height, width)),
         MatrixOperator(normal(height, width, dtype=torch.complex128)),
         Radon(max(height, width), torch.linspace(-3, 3, 1 + height % 5, dtype=torch.float64)),
@@ -160,6 +162,20 @@ def test_wrong_arguments_name_the_operator(height, width, unchecked):
                     A(torch.ones((*batch, *A.domain_shape)))
                 with pytest.raises(expect.InputError, match=rf"^{name}\.adjoint: expected shape \({BATCH}, 1, "):
                     A.adjoint(torch.ones((*batch, *A.range_shape), dtype=torch.complex64))
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_an_operator_says_that_it_is_orthonormal_only_if_it_is(seed):
+    """Some are for one mask or another; those that say so are for every one."""
+    said = []
+    for A in random_operators(seed, 6, 5):
+        if A.orthonormal:
+            x = drawn(A.domain_shape, DOUBLE[A.complex_domain], torch.Generator().manual_seed(seed))
+            y = drawn(A.range_shape, DOUBLE[A.complex_range], torch.Generator().manual_seed(seed))
+            torch.testing.assert_close(A.adjoint(A(x)), x.to(A(x).dtype))
+            torch.testing.assert_close(A(A.adjoint(y)), y)
+            said.append(type(A))
+    assert set(said) == {OrthogonalWavelet, TemporalFourier}
 
 
 @pytest.mark.parametrize("seed", [3, 4])

@@ -26,7 +26,8 @@ def test_the_picture_follows_the_loss(notebook, monkeypatch):
         pictures.add(curve.picture.value)
     assert len(pictures) == 3
     text = html.unescape(curve.picture.value)
-    assert "5.83e-01 after 3 of 100 steps" in text  # the plain mean of the first three
+    assert "logarithmic scale" in text
+    assert "0.583 after 3 of 100 steps" in text  # the plain mean of the first three
     assert "data:image/png" in text
 
 
@@ -45,7 +46,17 @@ def test_a_resumed_run_begins_with_what_came_before(notebook):
         curve = LiveCurve("tiny", 100, [3.0, 2.0])
     curve.add(1.0)
     curve.close()
-    assert "2.00e+00 after 3 of 100 steps" in curve.picture.value
+    assert "2 after 3 of 100 steps" in curve.picture.value
+
+
+def test_a_loss_below_zero_has_a_linear_scale(notebook):
+    with capture_output():
+        curve = LiveCurve("tiny", 100, [])
+    curve.add(1.0)
+    curve.add(-30.0)
+    curve.close()
+    assert "linear scale" in curve.picture.value
+    assert curve._axes.get_ylim()[0] < -30
 
 
 def test_the_running_mean_forgets():

@@ -268,8 +268,8 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
         with pytest.raises(expect.InputError) as error:
             train(tiny(), tmp_path, checkpoint_seconds=0)
     assert str(error.value) == (
-        f"expected to write {tmp_path / 'checkpoint.pt'}, got: No space left on device; the last checkpoint, "
-        f"{tmp_path / 'checkpoint.pt'}, is intact"
+        f"expected a file that can be written, got {tmp_path / 'checkpoint.pt'}: No space left on device; "
+        f"the last checkpoint, {tmp_path / 'checkpoint.pt'}, is intact"
     )
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
     history = checkpoints.load_checkpoint(
@@ -292,7 +292,7 @@ def test_a_folder_that_becomes_read_only_leaves_the_last_checkpoint(tmp_path, mo
 
     with monkeypatch.context() as patch:
         patch.setattr(tempfile, "mkstemp", refuse)
-        with pytest.raises(expect.InputError, match="got: Read-only file system; the last checkpoint"):
+        with pytest.raises(expect.InputError, match="checkpoint.pt: Read-only file system; the last checkpoint"):
             train(tiny(), tmp_path, checkpoint_seconds=0)
     assert same_weights(train(tiny(), tmp_path, resume=True).network, train(tiny()).network)
 

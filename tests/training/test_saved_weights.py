@@ -50,7 +50,8 @@ def test_the_manifest_says_what_the_weights_are(saved):
     assert manifest["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert manifest["parameters"] == parameters_hash(trained)
     wanted = {"recipe": "tiny", "network": "Sequential", "data": "built in", "seed": 0, "steps": 5, "batch_size": 8,
-              "learning_rate": 0.05, "seconds": 1.2, "parameter_count": 21, "torch": torch.__version__}  # fmt: skip
+              "learning_rate": 0.05, "precision": "32-true",
+              "seconds": 1.2, "parameter_count": 21, "torch": torch.__version__}  # fmt: skip
     assert {name: manifest[name] for name in wanted} == wanted
     assert set(manifest["metrics"]) == {"mse"}
     assert sorted(p.name for p in path.parent.iterdir()) == ["tiny.json", "tiny.safetensors"]

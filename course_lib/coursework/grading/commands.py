@@ -77,8 +77,8 @@ def grades(
     roster: Roster = None,
 ) -> None:
     """Put marks and roster to the results: tables for Canvas, Moodle and nbgrader, and a class summary."""
-    from course_lib.coursework.files import write_whole
     from course_lib.coursework.grading.reports import summary_page, tables
+    from course_lib.files import write_whole
 
     lab, finals = _finals(out, marks, roster)
     folder = out / "grades"

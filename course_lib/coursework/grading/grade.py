@@ -19,13 +19,13 @@ import numpy as np
 import torch
 
 from course_lib import expect
-from course_lib.coursework.files import write_whole
 from course_lib.coursework.grading import sandbox
 from course_lib.coursework.grading.library import ABSENT, without_answers
 from course_lib.coursework.grading.submissions import Submission, grade_id, source_of
 from course_lib.coursework.modules import find_module
 from course_lib.exercises import Exercise, Lab, load_lab
 from course_lib.exercises.calls import Outcome
+from course_lib.files import write_whole
 
 MOST_RUNS = 12  # each run after the first leaves out a cell or a function that ended the one before
 UNGRADED = "could not be graded"  # not the student's doing: such a result is made again by the next call

@@ -10,10 +10,10 @@ from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
-from course_lib.coursework.files import write_whole
 from course_lib.coursework.grading.marks import Final
 from course_lib.exercises import Lab
 from course_lib.exercises.report import with_code
+from course_lib.files import write_whole
 
 STYLE = """
 body{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em;line-height:1.5;color:#1a1a1a;background:#fff}
