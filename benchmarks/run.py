@@ -51,7 +51,8 @@ class Row(NamedTuple):
     def __str__(self) -> str:
         ours, theirs = (f"{value:.4g} {self.unit}" for value in (self.ours, self.theirs))
         name = self.name.replace("|", "\\|")  # a bar would end the table's cell
-        return f"| {name} | {ours} | {self.peer} | {theirs} | {self.ours / self.theirs:.2f} |"
+        ratio = self.ours / self.theirs
+        return f"| {name} | {ours} | {self.peer} | {theirs} | {ratio:.{2 if ratio >= 0.1 else 3}f} |"
 
 
 def pair(name: str, ours: Callable[[], object], theirs: Callable[[], object], peer: str, runs: int = 11) -> Row:
