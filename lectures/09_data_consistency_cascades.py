@@ -25,6 +25,7 @@
 
 # %%
 import math
+from functools import cache
 
 import matplotlib.pyplot as plt
 import torch
@@ -482,13 +483,19 @@ error_image = axes[1].imshow(x[0, 0].abs(), vmin=0, vmax=0.1, cmap="magma")
 for ax in axes:
     ax.set_axis_off()
 
-def draw(blocks, acceleration):
+@cache
+def stages(acceleration):
+    """The truth, and the image after each block; kept, so that other blocks are only shown."""
     s = physics.scan(brains[:1], acceleration, torch.Generator().manual_seed(acceleration))
     with torch.no_grad():
-        estimate = cascade.steps(s.y, s.mask)[blocks]
+        return s.x, cascade.steps(s.y, s.mask)
+
+def draw(blocks, acceleration):
+    image, after = stages(acceleration)
+    estimate = after[blocks]
     after_blocks.set_data(estimate[0, 0].abs())
-    error_image.set_data((estimate - s.x)[0, 0].abs())
-    decibels = psnr(estimate, s.x)
+    error_image.set_data((estimate - image)[0, 0].abs())
+    decibels = psnr(estimate, image)
     axes[0].set_title(f"R = {acceleration}, {blocks} blocks: {decibels:.1f} dB")
     axes[1].set_title("error (white: 0.1)")
     return f"A brain at acceleration {acceleration} after {blocks} blocks of the cascade, ≈ {decibels:.1f} dB, and its error."

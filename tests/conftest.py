@@ -19,6 +19,12 @@ settings.register_profile("soak", deadline=None, max_examples=2000)
 settings.load_profile("soak" if os.environ.get("COURSE_SOAK") else "course")
 
 
+@pytest.fixture(autouse=True)
+def initial_weights():
+    """What torch draws without a generator, a network's first weights, is the same in every run."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(20)

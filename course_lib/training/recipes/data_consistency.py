@@ -3,7 +3,7 @@
 Each training image is a slice of another brain than those it is validated on, with a phase and a mask of its own:
 no network sees the same measurement twice. One network learns both accelerations, half of the images each.
 
-The learning rates were chosen on the validation brains, after runs of 600 steps with rates from 0.0005 to 0.004:
+The learning rates are the best of 0.0005, 0.001, 0.002 and 0.004 on the validation brains, after runs of 600 steps:
 `python benchmarks/learning_rates.py` makes such runs again. The shipped weights learned with `--precision bf16-mixed`,
 half an hour for each network on two cores.
 """
