@@ -485,7 +485,7 @@ for ax in axes:
 
 @cache
 def stages(acceleration):
-    """The truth, and the image after each block; kept, so that other blocks are only shown."""
+    """The truth, and the image after each block; kept, so that a second look only shows them."""
     s = physics.scan(brains[:1], acceleration, torch.Generator().manual_seed(acceleration))
     with torch.no_grad():
         return s.x, cascade.steps(s.y, s.mask)
@@ -505,6 +505,8 @@ show_figure(play_figure, draw(len(cascade.cnns), 4), photographic=True)
 # %% tags=["nbval-ignore-output"]
 from ipywidgets import IntSlider
 
+for R in range(2, 13):
+    stages(R)  # now, so that the sliders only show
 player = play(
     play_figure,
     draw,

@@ -32,6 +32,8 @@ class Player:
             control.observe(self.update, names="value")
         self.widget = ipywidgets.VBox([*controls.values(), self.picture])
         self.update()
+        # the panels stay where they are: to lay them out again would take longer than all else in a move
+        figure.set_layout_engine("none")
 
     def update(self, change: object = None) -> None:
         """Draw again. The alt text that `draw` returns changes with the picture."""
