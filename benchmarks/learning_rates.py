@@ -1,7 +1,7 @@
 """Which learning rate each of module 09's networks should have: short runs, judged on validation brains.
 
 `python benchmarks/learning_rates.py [STEPS]` prints the mean PSNR at R = 4 and R = 8 after runs of 600 steps, some
-seconds to a minute each. The recipes name the best of each network.
+seconds to a minute each.
 """
 
 from __future__ import annotations

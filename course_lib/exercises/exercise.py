@@ -139,8 +139,8 @@ class Exercise:
             result = Result(self, "not attempted yet", text)
         else:
             result = self._state["result"] = self._judge_live(function)
-            if result.passed and self._cuts_autograd(function):
-                result = replace(result, message=f"{self._cuts_autograd(function)}: {AUTOGRAD_IS_CUT_BY}")
+            if result.passed and (cut := self._cuts_autograd(function)):
+                result = replace(result, message=f"{cut}: {AUTOGRAD_IS_CUT_BY}")
         if os.environ.get("NBGRADER_EXECUTION"):
             if not result.passed:
                 raise AssertionError(str(result))
