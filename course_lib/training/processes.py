@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import os
@@ -39,7 +40,16 @@ def open_fabric(accelerator: str, precision: str) -> Fabric:
         told = " ".join(str(error).split())
         raise expect.InputError(f"expected {accelerator} with {precision} on this machine, got: {told}") from None
     fabric.launch()
+    if fabric.world_size > 1:  # gloo's threads abort the interpreter's exit now and then, unless they are ended first
+        atexit.unregister(leave_processes)
+        atexit.register(leave_processes)
     return fabric
+
+
+def leave_processes() -> None:
+    """End what connects this process to the others, if something still does."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def seed_of(*parts: int) -> int:
