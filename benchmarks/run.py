@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from cascade import cascade
 from compressed_sensing import compressed_sensing
+from denoisers import denoisers
 from radon import radon
 from scipy.ndimage import convolve
 from scipy.signal import fftconvolve
@@ -28,7 +29,7 @@ from course_lib import classical, data, physics
 from course_lib.exercises import wiener_filtering as lab
 
 TABLE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-PEERS = ("torch", "numpy", "scipy", "scikit-image", "sigpy", "pywavelets")
+PEERS = ("torch", "numpy", "scipy", "scikit-image", "sigpy", "pywavelets", "bm3d")
 
 SIGMA = 25 / 255
 
@@ -153,6 +154,7 @@ def checks() -> None:
 
 if __name__ == "__main__":
     print(f"torch threads: {torch.get_num_threads()}")
-    write([*wiener(), *radon(pair), *compressed_sensing(pair, lambda *row: shown(Row(*row))), *cascade(pair)])
+    sensing = compressed_sensing(pair, lambda *row: shown(Row(*row)))
+    write([*wiener(), *radon(pair), *sensing, *cascade(pair), *denoisers(pair)])
     slider()
     checks()

@@ -111,9 +111,18 @@ def number(
     return result
 
 
-def sigma(value: object) -> float:
-    """Return the noise level if it is a finite number of at least 0, in the image's units."""
-    return number("the noise level sigma", value, least=0)
+def sigma(value: object, images: torch.Tensor | None = None) -> float:
+    """Return the noise level if it is a finite number of at least 0, in the image's units.
+
+    With the images, a level in grey levels from 0 to 255 is told apart: it is far above every value in them.
+    """
+    level = number("the noise level sigma", value, least=0)
+    if images is not None and level > 1 and level > 4 * (largest := float(images.abs().max())) > 0:
+        raise InputError(
+            f"expected the noise level sigma in the units of the images, whose values reach {largest:.3g}, got "
+            f"{level:g}: divide a level in grey levels by 255, for example 25/255"
+        )
+    return level
 
 
 def image_size(value: object, *, least: int = 2) -> int:

@@ -133,7 +133,8 @@ def wiener_denoise(
         sigma: noise level σ ≥ 0.
         radius: how far the filter reaches, in pixels.
     """
-    gain = wiener_gain(spectrum, sigma)
+    expect.images("noisy", noisy)
+    gain = wiener_gain(spectrum, expect.sigma(sigma, noisy))
     kernel = gain_kernel(gain)
     row, column = kernel.shape[0] // 2, kernel.shape[1] // 2
     if min(kernel.shape) <= 2 * radius:

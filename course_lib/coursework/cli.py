@@ -41,7 +41,7 @@ def evaluate(
     data: Annotated[Path, typer.Option("--data", help="a folder of images; 02, 09 also NIfTI and fastMRI files")],
     out: Annotated[Path, typer.Option("--out", help="the JSON file to write")],
     sigma: Annotated[
-        list[str] | None, typer.Option("--sigma", help="01: noise level; 25/255 if none is given; repeats")
+        list[str] | None, typer.Option("--sigma", help="01, 04: noise level, such as 25/255; repeats")
     ] = None,
     acceleration: Annotated[
         list[float] | None, typer.Option("--acceleration", help="02, 09: R, from 1; 4 and 8 if none is given; repeats")
@@ -54,7 +54,7 @@ def evaluate(
         typer.Option("--slices", help="02, 09: the most of a volume; if not given, 10 of a NIfTI, all of a fastMRI"),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option("--weights", help="09: a cascade of your own, as `course train` has written it")
+        str | None, typer.Option("--weights", help="04, 09: a network of your own, as `course train` has written it")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="seed of noise and masks")] = 0,
 ) -> None:

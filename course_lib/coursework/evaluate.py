@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Reconstruction = Callable[[FourierSampling, torch.Tensor, torch.Generator], torch.Tensor]
 
 
-LEAST_SIGMA, MOST_SIGMA = 1e-4, 10.0  # in units of the range from black to white
+LEAST_SIGMA, MOST_SIGMA = 1e-4, 1.0  # in units of the range from black to white
 # λ with the best mean PSNR among 0.0005, 0.001, … 0.016 on four brain slices (-20, 15, 30 and 45 mm, lines and points,
 # R = 4 and 8)
 WAVELET_WEIGHT, TV_WEIGHT = 8e-3, 8e-3
@@ -157,7 +157,7 @@ def noise_level(text: str) -> float:
     """σ from "25/255" or "0.1".
 
     Raises:
-        InputError: no number, or one outside [1e-4, 10].
+        InputError: no number, or one outside [1e-4, 1]; above, it is one in grey levels.
     """
     wanted = f"expected a noise level from {LEAST_SIGMA:g} to {MOST_SIGMA:g}, such as 25/255 or 0.1"
     try:
@@ -165,6 +165,8 @@ def noise_level(text: str) -> float:
         value = float(numerator) / (float(denominator) if denominator else 1.0)
     except (ValueError, ZeroDivisionError):
         raise expect.InputError(f"{wanted}, got {text!r}") from None
+    if MOST_SIGMA < value <= 255 and "/" not in text:
+        raise expect.InputError(f"{wanted}, got {text!r}: in units where white is 1, that grey level is {text}/255")
     if not (math.isfinite(value) and LEAST_SIGMA <= value <= MOST_SIGMA) or text.endswith("/"):
         raise expect.InputError(f"{wanted}, got {text!r}")
     return value
@@ -221,6 +223,25 @@ def _wiener_filtering(folder: Path, seed: int, sigma: list[str]) -> list[Row]:
         "noisy": lambda noisy, sigma: noisy,
         "wiener": lambda noisy, sigma: classical.wiener_denoise(noisy, spectrum, sigma),
         "bilateral": classical.bilateral,
+    }
+    return denoising_rows(folder, levels, seed, methods)
+
+
+def _blind_denoising(folder: Path, seed: int, sigma: list[str], weights: str | None) -> list[Row]:
+    """The shipped networks, or a bias-free one of the user's own; neither is told σ, the others are."""
+    from course_lib import classical, data, networks
+
+    levels = {text: noise_level(text) for text in sigma}
+    data.image_files(folder)
+    spectrum = classical.power_spectrum(data.with_symmetries(data.photographs(data.NETWORK_TRAINING_PHOTOGRAPHS)))
+    dncnn = networks.load_weights(networks.DnCNN(bias=True), "dncnn")
+    bf_dncnn = networks.load_weights(networks.DnCNN(bias=False), "bf_dncnn" if weights is None else weights)
+    methods = {
+        "noisy": lambda noisy, sigma: noisy,
+        "wiener": lambda noisy, sigma: classical.wiener_denoise(noisy, spectrum, sigma),
+        "nlm": classical.non_local_means,
+        "dncnn": lambda noisy, sigma: networks.denoise(dncnn, noisy),
+        "bf_dncnn": lambda noisy, sigma: networks.denoise(bf_dncnn, noisy),
     }
     return denoising_rows(folder, levels, seed, methods)
 
@@ -364,6 +385,7 @@ EVALUATIONS = {
     "02_compressed_sensing": Evaluation(
         _compressed_sensing, {"acceleration": [4.0, 8.0], "mask": "random_lines", "slices": None}
     ),
+    "04_blind_denoising": Evaluation(_blind_denoising, {"sigma": ["10/255", "30/255", "50/255"], "weights": None}),
     "09_data_consistency_cascades": Evaluation(
         _data_consistency_cascades,
         {"acceleration": [4.0, 8.0], "mask": "random_lines", "slices": None, "weights": None},

@@ -11,10 +11,14 @@ from course_lib.data.phantoms import (
     moving_phantom,
 )
 from course_lib.data.photographs import (
+    NETWORK_TEST_PHOTOGRAPHS,
+    NETWORK_TRAINING_PHOTOGRAPHS,
+    NETWORK_VALIDATION_PHOTOGRAPHS,
     PHOTOGRAPHS,
     TEST_PHOTOGRAPHS,
     TRAINING_PHOTOGRAPHS,
     photographs,
+    whole_photographs,
     with_symmetries,
 )
 from course_lib.data.population import brain_population, brain_subject
@@ -22,8 +26,9 @@ from course_lib.data.power_law import gaussian_images, power_law_spectrum
 from course_lib.data.readers import image_files, luminance, read_image
 
 __all__ = [
-    "Ellipse", "FastMRIVolume", "PHOTOGRAPHS", "SHEPP_LOGAN", "TEST_PHOTOGRAPHS", "TRAINING_PHOTOGRAPHS",
+    "Ellipse", "FastMRIVolume", "NETWORK_TEST_PHOTOGRAPHS", "NETWORK_TRAINING_PHOTOGRAPHS",
+    "NETWORK_VALIDATION_PHOTOGRAPHS", "PHOTOGRAPHS", "SHEPP_LOGAN", "TEST_PHOTOGRAPHS", "TRAINING_PHOTOGRAPHS",
     "brain_anatomy", "brain_population", "brain_subject", "centre_crop", "ellipse_kspace", "ellipse_phantom",
     "ellipse_sinogram", "gaussian_images", "image_files", "luminance", "moving_phantom", "photographs",
-    "power_law_spectrum", "read_fastmri", "read_image", "read_nifti_slices", "with_symmetries",
+    "power_law_spectrum", "read_fastmri", "read_image", "read_nifti_slices", "whole_photographs", "with_symmetries",
 ]  # fmt: skip

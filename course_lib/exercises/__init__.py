@@ -13,6 +13,7 @@ from course_lib.exercises.question import Question
 LABS = {
     "01_wiener_filtering": "wiener_filtering",
     "02_compressed_sensing": "compressed_sensing",
+    "04_blind_denoising": "blind_denoising",
     "09_data_consistency_cascades": "data_consistency_cascades",
 }
 

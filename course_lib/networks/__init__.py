@@ -9,11 +9,28 @@ from course_lib.networks.data_consistency import (
     data_consistency_adjoint,
     data_consistency_weight_derivative,
 )
+from course_lib.networks.denoisers import (
+    DenseDenoiser,
+    DnCNN,
+    RecurrentCNN,
+    UNetDenoiser,
+    denoise,
+)
+from course_lib.networks.local_linear import (
+    adaptive_filter,
+    effective_dimension,
+    jacobian,
+    local_affine_map,
+    nestedness,
+)
+from course_lib.networks.normalisation import BiasFreeBatchNorm2d
 from course_lib.networks.unet import UNet, UNetReconstruction
 from course_lib.networks.weights import load_weights, read_manifest
 
 __all__ = [
-    "CoilDataConsistency", "DataConsistency", "DeepCascade", "PlainCNN", "ResidualCNN", "UNet", "UNetReconstruction",
+    "BiasFreeBatchNorm2d", "CoilDataConsistency", "DataConsistency", "DeepCascade", "DenseDenoiser", "DnCNN",
+    "PlainCNN", "RecurrentCNN", "ResidualCNN", "UNet", "UNetDenoiser", "UNetReconstruction", "adaptive_filter",
     "channels_to_complex", "complex_to_channels", "data_consistency", "data_consistency_adjoint",
-    "data_consistency_weight_derivative", "load_weights", "read_manifest",
+    "data_consistency_weight_derivative", "denoise", "effective_dimension", "jacobian", "load_weights",
+    "local_affine_map", "nestedness", "read_manifest",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from torch import nn
 from course_lib import expect
 from course_lib.networks.complex_channels import channels_to_complex, complex_to_channels
 from course_lib.networks.data_consistency import check_measurements
+from course_lib.networks.normalisation import batch_norm_2d
 from course_lib.physics import inverse_fourier
 
 
@@ -23,18 +24,31 @@ class UNet(nn.Module):
         outputs: channels of the output.
         width: channels of the finest level; they double with every level down.
         levels: how often the image is halved; its sides must be divisible by 2^levels.
+        bias: whether there are additive constants, in convolutions or batch normalisation.
+        batch_norm: whether all convolutions but the last are followed by batch normalisation.
     """
 
-    def __init__(self, inputs: int = 1, outputs: int = 1, width: int = 16, levels: int = 3) -> None:
+    def __init__(
+        self,
+        inputs: int = 1,
+        outputs: int = 1,
+        width: int = 16,
+        levels: int = 3,
+        *,
+        bias: bool = True,
+        batch_norm: bool = False,
+    ) -> None:
         super().__init__()
         expect.count("the input's channels", inputs)
         expect.count("the output's channels", outputs)
         widths = [
             expect.count("the width", width) * 2**level for level in range(1 + expect.count("the levels", levels))
         ]
-        self.down = nn.ModuleList(_two_convolutions(a, b) for a, b in zip([inputs, *widths], widths, strict=False))
-        self.up = nn.ModuleList(_two_convolutions(a + b, a) for a, b in zip(widths, widths[1:], strict=False))
-        self.last = nn.Conv2d(width, outputs, 1)
+        inward = zip([inputs, *widths], widths, strict=False)
+        outward = zip(widths, widths[1:], strict=False)
+        self.down = nn.ModuleList(_two_convolutions(a, b, bias, batch_norm) for a, b in inward)
+        self.up = nn.ModuleList(_two_convolutions(a + b, a, bias, batch_norm) for a, b in outward)
+        self.last = nn.Conv2d(width, outputs, 1, bias=bias)
         self.to(memory_format=torch.channels_last)  # the faster layout for these on a CPU
 
     def forward(
@@ -43,7 +57,7 @@ class UNet(nn.Module):
         halvings = len(self.up)
         if x.shape[-2] % 2**halvings or x.shape[-1] % 2**halvings:
             raise expect.InputError(f"expected sides divisible by {2**halvings}, got {x.shape[-2]}×{x.shape[-1]}")
-        x = self.down[0](x.contiguous(memory_format=torch.channels_last))
+        x = self.down[0](x)
         skips = []
         for down in self.down[1:]:
             skips.append(x)
@@ -53,10 +67,14 @@ class UNet(nn.Module):
         return self.last(x)
 
 
-def _two_convolutions(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.Conv2d(outputs, outputs, 3, padding=1), nn.ReLU()
-    )
+def _two_convolutions(inputs: int, outputs: int, bias: bool, batch_norm: bool) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in (inputs, outputs):
+        layers.append(nn.Conv2d(channels, outputs, 3, padding=1, bias=bias and not batch_norm))
+        if batch_norm:
+            layers.append(batch_norm_2d(outputs, bias=bias))
+        layers.append(nn.ReLU())
+    return nn.Sequential(*layers)
 
 
 class UNetReconstruction(nn.Module):

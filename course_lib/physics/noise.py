@@ -22,7 +22,7 @@ def add_gaussian_noise(
         y in the shape and dtype of `images`. It is not clipped: clipped noise is no longer Gaussian.
     """
     expect.tensor("images", images)
-    sigma = expect.sigma(sigma)
+    sigma = expect.sigma(sigma, images if images.ndim == 4 and not images.is_complex() else None)
     expect.generator(generator)
     parts = torch.view_as_real(images) if images.is_complex() else images
     noise = torch.randn(parts.shape, generator=generator, dtype=parts.dtype, device=parts.device)

@@ -82,3 +82,88 @@ def test_patches_are_rows_of_the_image():
     assert patches[-1].tolist() == [13, 14, 18, 19]
     with pytest.raises(expect.InputError, match="at least 9×9 pixels"):
         classical.extract_patches(image, 9)
+
+
+# --- wavelet thresholding and non-local means ---------------------------------------------------------
+
+
+def test_wavelet_thresholding_is_the_mean_over_all_shifts_of_a_projection(generator):
+    """Each shift of the orthonormal transform: coefficients above three standard deviations, and the coarse image."""
+    noisy = torch.rand(1, 1, 32, 32, generator=generator, dtype=torch.float64)
+    W, sigma, estimates = classical.OrthogonalWavelet((32, 32), "db4", levels=4), 0.1, []
+    for shift in [(i, j) for i in range(16) for j in range(16)]:
+        coefficients = W(noisy.roll(shift, dims=(-2, -1)))
+        kept = coefficients.abs() > 3 * sigma
+        kept[..., :2, :2] = True
+        estimates.append(W.adjoint(coefficients * kept).roll((-shift[0], -shift[1]), dims=(-2, -1)))
+    assert 0.02 < kept.double().mean() < 0.9
+    torch.testing.assert_close(classical.wavelet_threshold(noisy, sigma), torch.stack(estimates).mean(0))
+
+
+@pytest.mark.parametrize("denoise", [classical.wavelet_threshold, classical.non_local_means])
+def test_they_denoise_photographs_of_any_shape_channel_by_channel(denoise, generator):
+    clean = data.photographs(["cat", "hopper", "motorcycle"], size=96)[None, :, 0, :90]  # one image, three channels
+    noisy = physics.add_gaussian_noise(clean, SIGMA, generator)
+    found = denoise(noisy, SIGMA)
+    assert found.shape == noisy.shape
+    assert found.dtype == torch.float32
+    assert (found - clean).square().mean() < 0.4 * (noisy - clean).square().mean()
+    alone = denoise(noisy[:, 1:2], SIGMA)
+    torch.testing.assert_close(found[:, 1:2], alone)
+    torch.testing.assert_close(denoise(noisy, 0.0), noisy, atol=1e-5, rtol=0)
+
+
+def test_wavelet_thresholding_beats_wiener_at_an_edge(generator):
+    """A union of subspaces against one for all: deck 000."""
+    spectrum = classical.power_spectrum(data.with_symmetries(data.photographs())).double()
+    axis = torch.arange(256.0, dtype=torch.float64) - 128
+    radius = torch.hypot(axis[:, None], axis[None, :])[None, None]
+    disc = 0.25 + 0.5 * (radius < 70).double()
+    noisy = physics.add_gaussian_noise(disc, SIGMA, generator)
+    edge = (radius - 70).abs() < 3
+    errors = [
+        (estimate - disc)[edge].square().mean()
+        for estimate in (classical.wavelet_threshold(noisy, SIGMA), classical.wiener_filter(noisy, spectrum, SIGMA))
+    ]
+    assert errors[0] < 0.8 * errors[1]
+
+
+def test_non_local_means_is_scikit_images(generator):
+    from skimage.restoration import denoise_nl_means
+
+    noisy = torch.rand(1, 1, 30, 26, generator=generator)
+    wanted = denoise_nl_means(noisy[0, 0].numpy(), patch_size=5, patch_distance=10, h=0.09, sigma=0.1)
+    np.testing.assert_allclose(classical.non_local_means(noisy, 0.1, strength=0.9)[0, 0].numpy(), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "denoise",
+    [
+        classical.wavelet_threshold,
+        classical.non_local_means,
+        classical.bilateral,
+        lambda noisy, sigma: classical.wiener_denoise(noisy, torch.ones(80, 80), sigma),
+        lambda noisy, sigma: physics.add_gaussian_noise(noisy, sigma, torch.Generator()),
+    ],
+)
+def test_a_noise_level_in_grey_levels_is_recognised(denoise, unchecked):
+    with pytest.raises(
+        expect.InputError, match=r"whose values reach 0\.5, got 25: divide a level in grey levels by 255"
+    ):
+        denoise(torch.full((1, 1, 40, 40), 0.5), 25)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda y: classical.wavelet_threshold(y, -0.1), "the noise level sigma as a number from 0, got -0.1"),
+        (lambda y: classical.wavelet_threshold(y, 0.1, multiple=-1), "multiple as a number from 0"),
+        (lambda y: classical.non_local_means(y, float("nan")), "the noise level sigma as a number from 0, got nan"),
+        (lambda y: classical.non_local_means(y, 0.1, strength=0), "strength as a number above 0"),
+        (lambda y: classical.non_local_means(y[0], 0.1), r"expected noisy as .* \(batch, channel, height, width\)"),
+        (lambda y: classical.wavelet_threshold(y.long(), 0.1), "dtype int64"),
+    ],
+)
+def test_bad_input_of_the_newer_ones(call, said, unchecked):
+    with pytest.raises(expect.InputError, match=said):
+        call(torch.rand(1, 1, 20, 20))

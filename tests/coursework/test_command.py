@@ -113,7 +113,8 @@ def test_evaluate_does_not_write_over_what_is_no_result(folder, tmp_path):
 BAD = {
     "unknown module": (
         ("start", "07"),
-        "expected a module among 01_wiener_filtering, 02_compressed_sensing, 09_data_consistency_cascades, got '07'",
+        "expected a module among 01_wiener_filtering, 02_compressed_sensing, 04_blind_denoising, "
+        "09_data_consistency_cascades, got '07'",
     ),
     "no module": (("start",), "argument 'module'"),
     "unknown command": (("strat", "01"), "strat"),
@@ -127,10 +128,18 @@ BAD = {
     "a huge seed": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--seed", "9" * 20), "--seed"),
     "a folder name without end": (("evaluate", "01", "--data", "x" * 5000, "--out", "x.json"), "expected"),
     "a file name without end": (("evaluate", "01", "--data", "empty", "--out", "x" * 300), "File name too long"),
+    "noise in grey levels": (
+        ("evaluate", "04", "--data", "empty", "--out", "x.json", "--sigma", "25"),
+        "got '25': in units where white is 1, that grey level is 25/255",
+    ),
+    "no network of the user's": (
+        ("evaluate", "04", "--data", "file", "--out", "x.json", "--weights", "mine.safetensors"),
+        "got the file file",
+    ),
     "noise in words": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--sigma", "some"), "got 'some'"),
     "noise that is none": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--sigma", "nan"), "got 'nan'"),
     "division by zero": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--sigma", "25/0"), "got '25/0'"),
-    "no noise": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--sigma", "0"), "from 0.0001 to 10"),
+    "no noise": (("evaluate", "01", "--data", "empty", "--out", "x.json", "--sigma", "0"), "from 0.0001 to 1, such as"),
     "out in no folder": (("evaluate", "01", "--data", "empty", "--out", "no/x.json"), "expected --out as a JSON file"),
     "out is a folder": (("evaluate", "01", "--data", "empty", "--out", "empty"), "expected --out as a JSON file"),
     "out is missing": (("evaluate", "01", "--data", "empty"), "--out"),

@@ -329,6 +329,49 @@ def unet(folder):
     return save_weights(recipe.network(), folder.parent, recipe, steps=0, seconds=0.0, metrics={})
 
 
+def test_blind_denoisers_meet_the_noise_of_the_others_in_grey_and_colour(folder, capsys):
+    """Module 04, on a grey and a colour photograph and a file that is none."""
+    for name, mode in (("hopper", "L"), ("cat", "RGB")):
+        grey = (data.photographs([name], size=64)[0, 0].numpy() * 255).astype(np.uint8)
+        Image.fromarray(grey).convert(mode).save(folder / f"{name}.png")
+    (folder / "text.png").write_text("no image")
+    rows = evaluate_module("blind_denoising", folder, folder.parent / "out.json", sigma=["30/255", "0.35"])
+    level = {(r.method, r.setting): r.value for r in rows if r.metric == "psnr"}
+    methods = ("noisy", "wiener", "nlm", "dncnn", "bf_dncnn")
+    assert list(level) == [(m, s) for s in ("sigma=30/255", "sigma=0.35") for m in methods]
+    assert {r.metric for r in rows} == {"psnr", "ssim"}
+    assert {r.count for r in rows} == {2}
+    assert "text.png" in capsys.readouterr().err
+    assert level["noisy", "sigma=30/255"] == pytest.approx(-20 * math.log10(30 / 255), abs=0.2)
+    for method in methods[1:]:
+        assert level[method, "sigma=30/255"] > level["noisy", "sigma=30/255"] + 3
+    assert level["bf_dncnn", "sigma=0.35"] > level["dncnn", "sigma=0.35"] + 3
+    record = json.loads((folder.parent / "out.json").read_text())
+    assert record["module"] == "04_blind_denoising"
+
+
+def test_a_denoiser_of_ones_own_takes_the_place_of_bf_dncnn(folder):
+    write_image(folder / "a.png", size=32)
+    network = networks.DnCNN(bias=False)
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)  # it takes nothing away
+    path = save_weights(network, folder.parent, find_recipe("bf_dncnn"), steps=0, seconds=0.0, metrics={})
+    rows = evaluate_module("04", folder, folder.parent / "out.json", sigma=["0.1"], weights=str(path))
+    level = {r.method: r.value for r in rows if r.metric == "psnr"}
+    assert level["bf_dncnn"] == pytest.approx(level["noisy"], abs=1e-4)
+    assert level["dncnn"] > level["noisy"] + 1
+    with pytest.raises(expect.InputError, match="expected weights of this DnCNN, got"):
+        evaluate_module("04", folder, folder.parent / "new.json", weights=str(unet(folder)))
+
+
+@pytest.mark.parametrize("sigma", ["25", "1.5", "255"])
+def test_a_noise_level_in_grey_levels_is_explained(folder, sigma):
+    for module in ("01", "04"):
+        with pytest.raises(expect.InputError, match=f"where white is 1, that grey level is {sigma}/255"):
+            evaluate_module(module, folder, folder.parent / "out.json", sigma=[sigma])
+    assert not (folder.parent / "out.json").exists()
+
+
 def test_small_numbers_stay_readable_in_the_table():
     text = table([Row("tv", "R=4", "psnr", 31.23456, 2), Row("tv", "R=4", "nmse", 0.000417, 2)])
     assert text.splitlines()[-1].split() == ["R=4", "tv", "31.235", "0.00042", "2"]

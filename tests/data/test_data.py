@@ -9,7 +9,30 @@ from course_lib import data, expect
 def test_training_and_test_photographs_are_apart_and_complete():
     training, test = set(data.TRAINING_PHOTOGRAPHS), set(data.TEST_PHOTOGRAPHS)
     assert not training & test
-    assert training | test == set(data.PHOTOGRAPHS)
+    assert training | test == set(data.PHOTOGRAPHS) - {"aerial", "ascent"}
+
+
+def test_photographs_of_networks_are_apart_and_complete():
+    parts = [
+        set(data.NETWORK_TRAINING_PHOTOGRAPHS), set(data.NETWORK_VALIDATION_PHOTOGRAPHS),
+        set(data.NETWORK_TEST_PHOTOGRAPHS),
+    ]  # fmt: skip
+    assert set.union(*parts) == set(data.PHOTOGRAPHS)
+    assert sum(map(len, parts)) == len(data.PHOTOGRAPHS)
+    # by content too: no photograph stands in two packages, or under two names
+    small = data.photographs(sorted(data.PHOTOGRAPHS), size=64).flatten(1)
+    likeness = torch.corrcoef(small).fill_diagonal_(0)
+    assert likeness.max() < 0.7
+
+
+def test_whole_photographs_keep_their_shapes_at_every_scale():
+    images = data.whole_photographs(["cat", "ascent"], scales=[1, 0.5])
+    assert [tuple(image.shape) for image in images] == [(1, 300, 451), (1, 150, 226), (1, 512, 512), (1, 256, 256)]
+    assert all(0 <= image.min() < image.max() <= 1 for image in images)
+    assert images[1].mean() == pytest.approx(images[0].mean().item(), abs=1e-3)
+    for scale in (0, 1.5):
+        with pytest.raises(expect.InputError, match="expected a scale as a number above 0 to 1"):
+            data.whole_photographs(["cat"], scales=[scale])
 
 
 @pytest.mark.parametrize("name", sorted(data.PHOTOGRAPHS))

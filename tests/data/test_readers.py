@@ -171,6 +171,8 @@ def test_imageio_agrees_on_the_photographs():
     from course_lib.data.photographs import PHOTOGRAPHS
 
     for package, file in PHOTOGRAPHS.values():
+        if file.endswith(".npz"):  # PyWavelets' arrays
+            continue
         with resources.as_file(resources.files(package) / file) as path:
             ours = read_image(path)[0].movedim(0, -1).numpy()
             theirs = np.atleast_3d(iio.imread(path))[..., :3] / 255

@@ -151,6 +151,15 @@ EVASIVE_02 = {
     "tikhonov": [lambda A, *_: torch.zeros(A.shape[1]), lambda A, *_: torch.ones(A.shape[1])],
     "total_variation": [lambda image: torch.zeros(len(image)), lambda image: torch.ones(len(image))],
 }  # fmt: skip
+EVASIVE_04 = {
+    "blind_batch": [lambda clean, *_: clean + 0.1, lambda clean, *_: 0 * clean, lambda clean, draws, noise, _: noise],
+    "bias_free_norm": [lambda features, scale: features, lambda features, scale: 0 * features],
+    "denoiser": [lambda y, *_: 0.5 * y + 0.1, lambda y, *_: torch.ones_like(y), lambda y, *_: y],
+    "affine_map": [lambda y, W1, b1, W2, b2: (W2 @ W1, b2), lambda y, W1, b1, W2, b2: (0 * (W2 @ W1), 0 * b2)],
+    "adaptive_filter": [lambda y, *_: y[0, 0], lambda y, *_: torch.zeros_like(y[0, 0])],
+    "kept_subspace": [lambda A: (torch.tensor(1.0), A), lambda A: (torch.tensor(0.0), torch.eye(len(A)))],
+    "nestedness": [lambda inner, outer: torch.tensor(0.5), lambda inner, outer: 0.9],
+}  # fmt: skip
 EVASIVE_09 = {
     "kspace_residual": [lambda image, *_: torch.zeros(len(image)), lambda image, *_: torch.ones(len(image))],
     "replace_measured": [lambda image, *_: image, lambda image, kspace, mask: kspace, lambda image, *_: 0 * image],
@@ -163,6 +172,7 @@ EVASIVE_09 = {
 EVASIVE = {
     "01_wiener_filtering": EVASIVE_01,
     "02_compressed_sensing": EVASIVE_02,
+    "04_blind_denoising": EVASIVE_04,
     "09_data_consistency_cascades": EVASIVE_09,
 }
 
@@ -520,6 +530,122 @@ def _by_recursion(kspace, mask, first, second, weight):
     return _as_the_deck(_by_view_as_real(x, first[-1], second[-1]), kspace, mask, weight)
 
 
+def _one_by_one(clean, draws, noise, highest):
+    return torch.stack([x + d * highest / 255 * z for x, d, z in zip(clean, draws, noise, strict=True)])
+
+
+def _by_view(clean, draws, noise, highest):
+    return clean + draws.view(-1, 1, 1, 1) * noise * highest / 255
+
+
+def _by_einsum_levels(clean, draws, noise, highest):
+    return clean + torch.einsum("b,bchw->bchw", draws, noise) * (highest / 255)
+
+
+def _by_std(features, scale):
+    return features / features.std(dim=(0, 2, 3), keepdim=True, unbiased=False) * scale.view(1, -1, 1, 1)
+
+
+def _by_channels(features, scale):
+    normed = [g * x / (x.var(unbiased=False) + 1e-5) ** 0.5 for g, x in zip(scale, features.unbind(1), strict=True)]
+    return torch.stack(normed, dim=1)
+
+
+def _by_second_moment_less_mean(features, scale):
+    mean, power = features.mean(dim=(0, 2, 3)), features.square().mean(dim=(0, 2, 3))
+    return features * (scale / (power - mean**2 + 1e-5).sqrt())[None, :, None, None]
+
+
+def _by_clamp(y, first, middle, last):
+    x = F.conv2d(y, first, padding="same").clamp(min=0)
+    x = F.conv2d(x, middle, padding="same").clamp(min=0)
+    return y - F.conv2d(x, last, padding="same")
+
+
+def _by_three_modules(y, first, middle, last):
+    x = y
+    for kernels in (first, middle, last):
+        layer = torch.nn.Conv2d(kernels.shape[1], kernels.shape[0], 3, padding=1, bias=False)
+        x = torch.func.functional_call(layer, {"weight": kernels}, (x,))
+        x = torch.relu(x) if kernels is not last else x
+    return y - x
+
+
+def _by_diagonal(y, W1, b1, W2, b2):
+    D = torch.diag((W1 @ y + b1 > 0).float())
+    return W2 @ D @ W1, W2 @ D @ b1 + b2
+
+
+def _by_jacrev(y, W1, b1, W2, b2):
+    def f(v):
+        return W2 @ torch.relu(W1 @ v + b1) + b2
+
+    A = torch.func.jacrev(f)(y)
+    return A, f(y) - A @ y
+
+
+def _by_columns(y, W1, b1, W2, b2):
+    hidden = W1 @ y + b1
+    on = hidden > 0
+    return W2[:, on] @ W1[on], W2[:, on] @ b1[on] + b2
+
+
+def _by_backward(y, first, middle, last, row, column):
+    y = y.clone().requires_grad_()
+    _by_clamp(y, first, middle, last)[0, 0, row, column].backward()
+    return y.grad[0, 0]
+
+
+def _by_vjp(y, first, middle, last, row, column):
+    _, pull = torch.func.vjp(lambda v: _by_clamp(v, first, middle, last), y)
+    unit = torch.zeros_like(y)
+    unit[0, 0, row, column] = 1
+    return pull(unit)[0][0, 0]
+
+
+def _by_whole_jacobian(y, first, middle, last, row, column):
+    J = torch.func.jacrev(lambda v: _by_clamp(v, first, middle, last))(y)
+    return J[0, 0, row, column, 0, 0]
+
+
+def _by_norm(A):
+    dimension = torch.linalg.matrix_norm(A) ** 2
+    axes = torch.linalg.svd(A)[0][:, : round(dimension.item())]
+    return dimension, axes @ axes.T
+
+
+def _by_eigenvectors_of_aat(A):
+    values, vectors = torch.linalg.eigh(A.double() @ A.double().T)
+    axes = vectors.flip(1)[:, : round(float(values.sum()))].float()
+    return values.sum().float(), axes @ axes.T
+
+
+def _by_elements(inner, outer):
+    return ((inner * outer).sum() / inner.diagonal().sum()).sqrt()
+
+
+def _by_bases(inner, outer):
+    few, many = (torch.linalg.eigh(P)[1][:, torch.linalg.eigh(P)[0] > 0.5] for P in (inner, outer))
+    return (
+        (torch.linalg.svdvals(many.T @ few) ** 2).mean() ** 0.5
+        if few.shape[1] <= many.shape[1]
+        else ((many.T @ few).square().sum() / few.shape[1]) ** 0.5
+    )
+
+
+def _by_norms(inner, outer):
+    return float(torch.linalg.norm(outer @ inner) / torch.linalg.norm(inner))
+
+
+OTHER_WAYS_04 = {
+    "blind_batch": (_one_by_one, _by_view, _by_einsum_levels),
+    "bias_free_norm": (_by_std, _by_channels, _by_second_moment_less_mean),
+    "denoiser": (_by_clamp, _by_three_modules),
+    "affine_map": (_by_diagonal, _by_jacrev, _by_columns),
+    "adaptive_filter": (_by_backward, _by_vjp, _by_whole_jacobian),
+    "kept_subspace": (_by_norm, _by_eigenvectors_of_aat),
+    "nestedness": (_by_elements, _by_bases, _by_norms),
+}
 OTHER_WAYS_09 = {
     "kspace_residual": (_root_of_energies, _one_image_at_a_time, _residual_of_pixels),
     "replace_measured": (_assigned, _corrected_by_residual, _by_own_transforms),
@@ -532,6 +658,7 @@ OTHER_WAYS_09 = {
 OTHER_WAYS = {
     "01_wiener_filtering": OTHER_WAYS_01,
     "02_compressed_sensing": OTHER_WAYS_02,
+    "04_blind_denoising": OTHER_WAYS_04,
     "09_data_consistency_cascades": OTHER_WAYS_09,
 }
 

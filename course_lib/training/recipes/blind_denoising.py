@@ -1,0 +1,152 @@
+"""Module 04: four denoisers and their bias-free twins, trained alike at low noise.
+
+A sample is a patch of a photograph at one of four scales, mirrored and turned, with noise of its own and of a level
+drawn anew. The highest level is 30/255: what a network does beyond it, nobody has shown it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from course_lib import expect
+from course_lib.data import (
+    NETWORK_TRAINING_PHOTOGRAPHS,
+    NETWORK_VALIDATION_PHOTOGRAPHS,
+    image_files,
+    luminance,
+    photographs,
+    read_image,
+    whole_photographs,
+)
+from course_lib.metrics import psnr
+from course_lib.networks import DenseDenoiser, DnCNN, RecurrentCNN, UNetDenoiser
+from course_lib.physics import add_gaussian_noise
+from course_lib.training.recipe import Batch, Recipe
+
+HIGHEST_SIGMA = 30 / 255
+SCALES = (1.0, 0.7, 0.5, 0.35)
+PATCH = 64  # pixels a side
+VALIDATION_SIGMAS = (10, 30, 50, 90)  # of 255
+
+Images = list[torch.Tensor]
+
+
+@cache
+def training_images() -> Images:
+    return whole_photographs(NETWORK_TRAINING_PHOTOGRAPHS, SCALES)
+
+
+@cache
+def validation_images() -> torch.Tensor:
+    return photographs(NETWORK_VALIDATION_PHOTOGRAPHS, size=256)
+
+
+def batch(images: Callable[[], Images], generator: torch.Generator, size: int) -> Batch:
+    """(clean, noisy): `size` patches; a larger image is drawn more often, in proportion to its side."""
+    pool = images()
+    sides = torch.tensor([float(image.numel()) ** 0.5 for image in pool])
+    chosen = torch.multinomial(sides, size, replacement=True, generator=generator).tolist()
+    clean = torch.stack([random_patch(pool[index], generator) for index in chosen])
+    sigma = HIGHEST_SIGMA * torch.rand(size, 1, 1, 1, generator=generator)
+    return clean, clean + sigma * torch.randn(clean.shape, generator=generator)
+
+
+def random_patch(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """A patch in one of its eight mirrored and turned positions."""
+    top, left = (int(torch.randint(side - PATCH + 1, (), generator=generator)) for side in image.shape[-2:])
+    turns, mirrored = divmod(int(torch.randint(8, (), generator=generator)), 2)
+    patch = torch.rot90(image[:, top : top + PATCH, left : left + PATCH], turns, dims=(1, 2))
+    return patch.flip(-1) if mirrored else patch
+
+
+def log_error(network: nn.Module, samples: Batch) -> torch.Tensor:
+    """The mean logarithm of each patch's mean squared error.
+
+    The error itself would be ruled by the patches with most noise. Its logarithm counts a halved error alike at every
+    level: PSNR in another unit. The small constant keeps patches without noise from ruling in turn.
+    """
+    clean, noisy = samples
+    error = (network(noisy).float() - clean).square().mean(dim=(1, 2, 3))
+    return torch.log(error + 1e-6).mean()
+
+
+def validate(images: Callable[[], torch.Tensor], network: nn.Module) -> dict[str, float]:
+    """Mean PSNR in dB at four noise levels, two of them beyond what is trained; the noise is always the same."""
+    device = next(network.parameters()).device
+    clean = images()
+    found = {}
+    for sigma in VALIDATION_SIGMAS:
+        noisy = add_gaussian_noise(clean, sigma / 255, torch.Generator().manual_seed(sigma))
+        found[f"psnr_{sigma}"] = float(psnr(network(noisy.to(device)).float(), clean.to(device)).mean())
+    return found
+
+
+def recipe(
+    name: str,
+    network: Callable[[], nn.Module],
+    *,
+    steps: int,
+    learning_rate: float,
+    training: Callable[[], Images] = training_images,
+    validation: Callable[[], torch.Tensor] = validation_images,
+) -> Recipe:
+    same = {"steps": steps, "learning_rate": learning_rate}
+    return Recipe(
+        name=name, network=network, batch=partial(batch, training), loss=log_error,
+        validate=partial(validate, validation), batch_size=18, warm_up=100, validate_every=2000,
+        data=partial(on_own_data, name, network, same), **same,
+    )  # fmt: skip
+
+
+def twins(name: str, network: Callable[..., nn.Module], *, steps: int, learning_rate: float) -> tuple[Recipe, Recipe]:
+    """The same network with and without additive constants, and all else alike."""
+    return (
+        recipe(name, partial(network, bias=True), steps=steps, learning_rate=learning_rate),
+        recipe(f"bf_{name}", partial(network, bias=False), steps=steps, learning_rate=learning_rate),
+    )
+
+
+# ── The user's own data ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def on_own_data(name: str, network: Callable[[], nn.Module], same: dict, folder: Path) -> Recipe:
+    """The same recipe on a folder of images; the last fifth of them, in the alphabet's order, is for validation."""
+    training, validation = own_images(folder)
+    return recipe(name, network, **same, training=lambda: training, validation=lambda: validation)
+
+
+def own_images(folder: Path) -> tuple[Images, torch.Tensor]:
+    """Grey images to learn from, and central squares of one size to validate on.
+
+    Raises:
+        InputError: fewer than two images, one that cannot be read or is smaller than a patch.
+    """
+    files = image_files(folder)
+    if len(files) < 2:
+        raise expect.InputError(f"expected at least 2 images in {folder}, one to learn from and one to validate on")
+    images = [luminance(read_image(path))[0] for path in files]
+    for path, image in zip(files, images, strict=True):
+        if min(image.shape[-2:]) < PATCH:
+            size = f"{image.shape[-2]}×{image.shape[-1]}"
+            raise expect.InputError(f"expected images of at least {PATCH}×{PATCH} pixels, got {path} with {size}")
+    held_out = max(1, round(len(images) / 5))
+    side = min(256, *(side for image in images[-held_out:] for side in image.shape[-2:]))
+    return images[:-held_out], torch.stack([_central_square(image, side) for image in images[-held_out:]])
+
+
+def _central_square(image: torch.Tensor, side: int) -> torch.Tensor:
+    top, left = (image.shape[-2] - side) // 2, (image.shape[-1] - side) // 2
+    return image[:, top : top + side, left : left + side]
+
+
+RECIPES = (
+    *twins("dncnn", DnCNN, steps=7000, learning_rate=1e-3),
+    *twins("unet_denoiser", UNetDenoiser, steps=800, learning_rate=1e-3),
+    *twins("recurrent_cnn", RecurrentCNN, steps=800, learning_rate=1e-3),
+    *twins("dense_denoiser", DenseDenoiser, steps=800, learning_rate=1e-3),
+)
