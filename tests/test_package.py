@@ -46,7 +46,9 @@ def test_conda_users_get_the_same_dependencies():
         "pytorch-lightning": "lightning-fabric",  # conda-forge has the one inside the other
     }
     found = set()
-    for entry in conda:
+    entries = [entry for entry in conda if isinstance(entry, str)]
+    by_pip = [requirement for entry in conda if isinstance(entry, dict) for requirement in entry["pip"]]
+    for entry in entries + by_pip:  # what conda-forge does not have comes by pip
         name = _name(entry)
         found.add(renamed.get(name, name) + entry[len(name) :])
     python = f"python{project['requires-python']}"
