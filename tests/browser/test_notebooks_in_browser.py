@@ -112,7 +112,7 @@ LECTURES = {
     "02_compressed_sensing": ("random points at acceleration 4", {"acceleration": "ArrowRight", "λ": "ArrowRight"}),
     "04_blind_denoising": (
         "at noise level 60/255",
-        {"255 σ": "ArrowRight", "row": "ArrowRight", "column": "ArrowRight"},
+        {"255 σ": "ArrowLeft", "row": "ArrowRight", "column": "ArrowRight"},
     ),
     "09_data_consistency_cascades": ("at acceleration 4", {"blocks": "ArrowLeft", "acceleration": "ArrowRight"}),
 }
