@@ -665,8 +665,8 @@ ax.set(ylabel="PSNR (dB)", title="BF-DnCNN is not told σ; the others are")
 ax.legend(loc="upper right", ncols=2)
 show_figure(
     figure,
-    "PSNR of the methods at three noise levels: Wiener and bilateral filter lowest, wavelets and non-local means between, BF-DnCNN at the "
-    "top, with BM3D beside it where it is installed.",
+    "PSNR of the methods at three noise levels: Wiener filter, bilateral filter, wavelets and non-local means close together, BF-DnCNN "
+    "well above them, and BM3D, where it is installed, a little higher.",
 )
 
 # %% [markdown]

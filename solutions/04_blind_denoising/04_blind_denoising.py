@@ -79,7 +79,7 @@ show_images(
 #
 # $$ y_i = x_i + \sigma_i z_i, \qquad \sigma_i = u_i \cdot \frac{\text{highest}}{255}, $$
 #
-# with $u_i$ uniform in $[0, 1]$ and standard normal $z_i$. Both come as arguments, so that the check knows them. `highest` is in grey levels.
+# with $u_i$ uniform in $[0, 1]$ (the argument `draws`) and standard normal $z_i$ (the argument `noise`). Both are handed in, so draw none of your own. `highest` is in grey levels.
 
 
 # %% nbgrader={"grade": false, "grade_id": "blind_batch", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -206,8 +206,8 @@ lab.denoiser.check(denoiser)
 denoiser = lab.denoiser.or_reference(denoiser)
 
 # %% [markdown]
-# Train it, on noise up to 20/255, and a twin with biases beside it: the same start, the same patches, the same steps. 300 steps for each make no good
-# denoiser, but a real one. **Predict:** what does each do at 10/255, and at 90/255?
+# Train it, on noise up to 20/255, and a twin with biases beside it: the same start, the same patches, the same steps. 300 steps for each make a
+# poor denoiser, good enough to see the difference. **Predict:** what does each do at 10/255, and at 90/255?
 
 
 # %%
@@ -493,7 +493,8 @@ lab.nestedness.check(nestedness)
 nestedness = lab.nestedness.or_reference(nestedness)
 
 # %% [markdown]
-# **Predict:** the same number for two random subspaces of these dimensions. It is not 0.
+# **Predict:** the same number for two random subspaces of these dimensions. It is not 0: of a random direction's squared length, a subspace of $d$ out of 576 dimensions
+# holds the share $d/576$ on average.
 
 
 # %%
@@ -527,25 +528,27 @@ claim("nestedness in the space of 10/255, the least", min(in_training), at_least
 # $\alpha = 1/3$ the noise in $\alpha y$ is 30/255, which it knows.
 
 # %%
-noisy_90 = with_noise(test_images, 90)
-print("α        DnCNN: f(αy)/α      BF-DnCNN")
-for alpha in (1.0, 0.7, 0.5, 1 / 3, 0.2, 0.1):
-    row = [
-        psnr(networks.denoise(f, alpha * noisy_90) / alpha, test_images) for f in (lecture_dncnn, lecture_bf)
-    ]
-    print(f"{alpha:<6.2f}   ≈ {row[0]:.1f} dB           ≈ {row[1]:.1f} dB")
+print("α        90/255: DnCNN   BF-DnCNN       10/255: DnCNN   BF-DnCNN")
+for alpha in (1.0, 0.7, 0.5, 1 / 3, 0.1, 0.03, 0.01, 0.003):
+    row = []
+    for level in (90, 10):
+        y = alpha * with_noise(test_images, level)
+        row += [psnr(networks.denoise(f, y) / alpha, test_images) for f in (lecture_dncnn, lecture_bf)]
+    print(f"{alpha:<7.3f}  " + "      ".join(f"≈ {value:.1f} dB" for value in row))
 
 # %% [markdown]
-# Second: brightness. Add a constant $c$ to the noisy image, and take it away from the answer. The noise is the same, and so is all that can be seen.
+# Second: brightness. Add a constant $c$ to every pixel of the noisy image, which then leaves $[0, 1]$, and take it away from the answer. The last column tells how far a row of
+# BF-DnCNN's $A_{y+c}$ is from a sum of 1, in the mean over all rows.
 
 # %%
-print("c        DnCNN: f(y + c) − c      BF-DnCNN")
+print("c        DnCNN: f(y + c) − c      BF-DnCNN      mean |row sum − 1|")
 for c in (-1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0):
-    row = [
-        psnr(networks.denoise(f, with_noise(test_images, 30) + c) - c, test_images)
-        for f in (lecture_dncnn, lecture_bf)
-    ]
-    print(f"{c:<6.1f}   ≈ {row[0]:.1f} dB               ≈ {row[1]:.1f} dB")
+    y = with_noise(test_images, 30) + c
+    row = [psnr(networks.denoise(f, y) - c, test_images) for f in (lecture_dncnn, lecture_bf)]
+    with torch.no_grad():
+        sums = torch.func.jvp(lecture_bf, (y,), (torch.ones_like(y),))[1]
+    off = (sums - 1).abs().mean().item()
+    print(f"{c:<6.1f}   ≈ {row[0]:.1f} dB               ≈ {row[1]:.1f} dB     ≈ {off:.3f}")
 
 # %% [markdown]
 # A third, if you like: your own. The lecture's networks take any grey image, `networks.denoise(lecture_bf, y)`.
@@ -553,17 +556,17 @@ for c in (-1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0):
 # Write half a page:
 #
 # 1. Does scaling mend DnCNN at 90/255? Why does nothing change for BF-DnCNN?
-# 2. What would you need to know to choose $\alpha$ in practice? What is different between $y/3$ at 90/255 and an image at 30/255?
-# 3. Is a bias-free network indifferent to brightness? Explain what you see with the rows of $A_y$, or with the ReLUs.
+# 2. Which $\alpha$ would you choose if nobody tells you $\sigma$, and what does it cost at 10/255? What is different between $y/3$ at 90/255 and an image at 30/255?
+# 3. Is a bias-free network indifferent to brightness? Write $f(y + c) - c$ with $A_{y+c}$ and its row sums, and explain what you see.
 # 4. Name one thing that this study does not show.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "scaling_and_shifting", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
-# 1. Yes. With $\alpha = 1/3$ DnCNN rises from 12 to 21 dB, within a few tenths of BF-DnCNN, and smaller factors do as well: the noise in $\alpha y$ is then one that it knows. For BF-DnCNN $f(\alpha y)/\alpha = f(y)$
-#    exactly, so every line is the same. Scaling down and taking the biases out come to the same thing: relative to a large input, constants are small, and relative to a small one they are what the training made them for.
-# 2. The noise level, or an upper bound of it: that is what blind means not to know, and too small a correction ($\alpha = 0.7$) helps little. In $y/3$ the noise is 30/255, but the picture's contrast has fallen to a third as well,
-#    with edges that are faint and nothing brighter than a third. The training had smooth, dark and faint patches too, which may be why DnCNN copes. BF-DnCNN needs no choice.
-# 3. Upwards nearly: with $c$ up to 1 it loses a tenth of a decibel. The rows of $A_y$ sum to nearly 1, so as long as the same ReLUs stay on, a constant passes: $A_y(y + c) \approx A_y y + c$. Nothing in the definition asks for it; it was
-#    learned, and on positive images only. Downwards, where pixels become negative, both lose up to several decibels: other ReLUs are on, which no training image turned on. Bias-free means indifferent to scale, and not to shift.
+# 1. Yes. With $\alpha = 1/3$ DnCNN rises from 12 to 21 dB, within a few tenths of BF-DnCNN: the noise in $\alpha y$ is then one that it knows. For BF-DnCNN $f(\alpha y)/\alpha = f(y)$ exactly, so every line of its
+#    columns is the same.
+# 2. There is a window. From 1/3 to about 0.1 DnCNN does well at 90/255; below, the image becomes so faint that the constants, made for brighter ones, disturb it. At 10/255 every factor costs something, and small ones much. Without $\sigma$,
+#    0.1 to 0.3 is a compromise that loses up to a decibel; BF-DnCNN needs no choice. In $y/3$ the picture's contrast has fallen to a third with the noise; photographs hold smooth, dark and faint patches too, which may be why DnCNN copes.
+# 3. $f(y + c) - c = A_{y+c}\, y + c\,(A_{y+c} 1 - 1)$: the deviation of the row sums from 1 is multiplied by $c$. Upwards the deviation becomes small and the result stays as it was. Nothing in the definition asks for sums of 1; they were learned, and on positive
+#    images. Downwards, where pixels become negative, the sums are off and other ReLUs are on than any training image turned on: both networks lose up to several decibels. Bias-free means indifferent to scale, and not to shift.
 # 4. Two images, one draw of noise, one pair of trained networks. It shows that biases are what fails here, and not why training makes them fit the noise level. Nor does it say what happens with noise that is not white.
 
 # %% [markdown]
