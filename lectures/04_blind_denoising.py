@@ -87,7 +87,8 @@ claim("σ = 90/255: PSNR after DnCNN", psnr(first_look[90]), at_most=19, unit="d
 # ## 2 · Train low, test high (7 minutes)
 #
 # Beside it stands its twin, **BF-DnCNN**: the same definition with `bias=False`, the same patches in the same order, the same steps. **BF** is for
-# bias-free: no convolution has a bias, and batch normalisation neither subtracts a mean nor adds a shift. That is the only difference.
+# bias-free: no convolution has a bias, and batch normalisation neither subtracts a mean nor adds a shift. That is the only difference. Both minimise the
+# mean logarithm of each patch's squared error, so that quiet and noisy patches count alike (deck 000: the squared error itself).
 
 # %%
 bf_dncnn = networks.load_weights(networks.DnCNN(bias=False), "bf_dncnn")
@@ -342,8 +343,8 @@ claim("bias-free batch normalisation, by hand", (norm(features) - by_hand).abs()
 
 # %% [markdown]
 # Deck 000 tries three more networks: a **U-Net** (module 06), a **recurrent CNN** that applies one small network four times, and a simple **DenseNet**,
-# whose blocks all see $y$. Each comes with its twin, trained alike for a few thousand steps on the same photographs. **Predict** whether the
-# twin is better at 90/255 for all three.
+# whose blocks all see $y$. Each comes with its twin, trained alike on the same photographs, for 800 steps only. **Predict** whether the twin is
+# better at 90/255 for all three.
 
 # %%
 others = {
@@ -475,8 +476,8 @@ for ax in axes.flat:
     ax.set_axis_off()
 show_figure(
     figure,
-    "Three noise levels by three pixels: the denoised picture with the pixels marked, and the weights around each. At low noise each filter is "
-    "a dot; at higher noise the one in the flat place becomes a broad blob, the one at the edge a streak along it.",
+    "Three noise levels by three pixels: the denoised picture with the pixels marked, and the weights around each. In the flat place they are "
+    "a broad blob at every level; at the edge and the detail a dot at low noise, and broader with more of it.",
 )
 
 # %% [markdown]
@@ -498,8 +499,8 @@ claim(
 )
 
 # %% [markdown]
-# So a filter averages: what is constant stays. Nobody told the network to average along edges, or to average more when there is more noise. The bilateral
-# filter of module 01 does so by a rule somebody made; this one has learned it.
+# So a filter averages: what is constant stays. Nobody told the network to average widely in flat places and hardly at a detail. The bilateral filter of
+# module 01 does so by a rule somebody made; this one has learned it.
 #
 # ## 7 · Singular vectors span a subspace (10 minutes)
 #
@@ -552,7 +553,7 @@ for s, A in matrices.items():
 # %% [markdown]
 # $\sum s^2$ is the **effective dimension**: a projection onto $d$ dimensions has $d$, and noise of variance $\sigma^2$ a pixel leaves $A_y$ with
 # $\sigma^2 \sum s^2$ in total. On the axes that are kept, $u_i \approx v_i$: there $A_y$ acts like a projection. As a whole it is not symmetric, as the last number
-# says. What does it project on?
+# says; and the first singular values exceed 1: a few directions are made larger, which no projection does. What does it project on?
 
 # %%
 U = svd[30].U
@@ -691,8 +692,8 @@ claim("and over BF-DnCNN's", edge_error["wiener"] / edge_error["bf_dncnn"], at_l
 # %% [markdown]
 # ## 9 · Play (4 minutes)
 #
-# Move the noise level: **predict** where you can first *see* that DnCNN gives up. Then move the pixel, and watch its filter turn along the edges and
-# change with the noise.
+# Move the noise level: **predict** where you can first *see* that DnCNN gives up. Then move the pixel, and watch how its filter changes with the place
+# and with the noise.
 
 # %%
 @cache

@@ -41,7 +41,10 @@ def evaluate(
     data: Annotated[Path, typer.Option("--data", help="a folder of images; 02, 09 also NIfTI and fastMRI files")],
     out: Annotated[Path, typer.Option("--out", help="the JSON file to write")],
     sigma: Annotated[
-        list[str] | None, typer.Option("--sigma", help="01, 04: noise level, such as 25/255; repeats")
+        list[str] | None,
+        typer.Option(
+            "--sigma", help="01, 04: noise level; 25/255, or in 04 10, 30 and 50/255, if none is given; repeats"
+        ),
     ] = None,
     acceleration: Annotated[
         list[float] | None, typer.Option("--acceleration", help="02, 09: R, from 1; 4 and 8 if none is given; repeats")

@@ -15,6 +15,7 @@ from course_lib.exercises.lab import Lab, OpenQuestion
 
 PER_CHANNEL = (0, 2, 3)
 EPSILON = 1e-5
+STEP = 0.02  # a constant to add: small, or it would drown the small variances in rounding
 
 
 def _randn(generator: torch.Generator, *shape: int) -> torch.Tensor:
@@ -74,6 +75,26 @@ def _draws_unscaled(clean, draws, noise, highest):
 
 def _along_the_width(clean, draws, noise, highest):
     return clean + highest / 255 * draws * noise
+
+
+def _along_the_channels(clean, draws, noise, highest):
+    return clean + highest / 255 * draws.view(1, -1, 1, 1) * noise
+
+
+def _two_dimensions_short(clean, draws, noise, highest):
+    return clean + highest / 255 * draws[:, None] * noise
+
+
+def _highest_missing(clean, draws, noise, highest):
+    return clean + _levels(draws, 1.0) * noise
+
+
+def _fixed_level(clean, draws, noise, highest):
+    return clean + _levels(draws, 30.0) * noise
+
+
+def _turned_round(clean, draws, noise, highest):
+    return clean + _levels(1 - draws, highest) * noise
 
 
 def _level_as_variance(clean, draws, noise, highest):
@@ -171,7 +192,18 @@ blind_batch = Exercise(
             _highest_always,
             "every image has the highest level: multiply it by the image's own number in `draws`",
         ),
-        Mistake(_draws_unscaled, "`highest` does not take part: the level is `draws * highest / 255`"),
+        Mistake(
+            _draws_unscaled, "`highest` does not take part: the level is `draws * highest / 255`",
+            also=(_highest_missing,),
+        ),
+        Mistake(_fixed_level, "your highest level is always 30: it comes as an argument, `highest`"),
+        Mistake(_turned_round, "you take 1 − `draws`: the level is in proportion to `draws` itself"),
+        Mistake(
+            _along_the_channels,
+            "`draws` lies along the channels, or is a dimension short: one number for each image is "
+            "`draws[:, None, None, None]`",
+            also=(_two_dimensions_short,),
+        ),
         Mistake(
             _along_the_width,
             "torch lines `draws` up with the last dimension, the width: write `draws[:, None, None, None]`, one "
@@ -221,12 +253,13 @@ FEATURES = ((2, 3, 4, 5), (3, 2, 6, 4), (2, 4, 5, 3))
 
 
 def _draw_features(generator: torch.Generator, index: int) -> Arguments:
-    """Channels of different means and sizes; no two statistics of them agree."""
+    """Channels of different means and sizes; no two statistics of them agree. In the first one ε matters."""
     count, channels, height, width = FEATURES[index]
     size = torch.linspace(0.5, 2.5, channels)[:, None, None]
     mean = torch.linspace(-1.5, 2.0, channels)[:, None, None] + 0.3
     each = 0.6 * _randn(generator, count, 1, 1, 1)
     features = size * _randn(generator, count, channels, height, width) + mean + each
+    features[:, 0] = 4e-3 * _randn(generator, count, height, width) + 1e-3
     return features, 0.5 + torch.rand(channels, generator=generator)
 
 
@@ -301,6 +334,31 @@ def _channel_of_batch(features, scale):
     return _normalised(features, scale, dims=(1, 2, 3))
 
 
+def _keepdim_forgotten(features, scale):
+    return scale[:, None, None] * features / (features.var(dim=PER_CHANNEL, unbiased=False) + EPSILON).sqrt()
+
+
+def _scale_as_column(features, scale):
+    return scale[:, None] * features / (features.var(dim=PER_CHANNEL, keepdim=True, unbiased=False) + EPSILON).sqrt()
+
+
+def _column_after_features(features, scale):
+    variance = features.var(dim=PER_CHANNEL, keepdim=True, unbiased=False)
+    return features / (variance + EPSILON).sqrt() * scale[:, None]
+
+
+def _not_normalised(features, scale):
+    return scale[:, None, None] * features
+
+
+def _epsilon_forgotten(features, scale, epsilon=0.0):
+    return scale[:, None, None] * features / (features.std(dim=PER_CHANNEL, keepdim=True, unbiased=False) + epsilon)
+
+
+def _another_epsilon(features, scale, epsilon=1e-3):
+    return scale[:, None, None] * features / (features.var(PER_CHANNEL, False, keepdim=True) + epsilon).sqrt()
+
+
 def _largest_one(features, scale):
     return scale[:, None, None] * features / features.abs().amax(dim=PER_CHANNEL, keepdim=True)
 
@@ -310,23 +368,24 @@ def _statistic(features, scale):
 
 
 def _unit_deviation(arguments, values):
-    deviation = values[0].std(axis=(0, 2, 3))
-    off = _off_by(deviation, arguments[0][1].numpy())
-    return None if off < 1e-3 else f"the channels' standard deviations are off by up to {100 * off:.0f} % of `scale`"
+    features, scale = (a.numpy() for a in arguments[0])
+    wanted = scale / np.sqrt(1 + EPSILON / features.var(axis=(0, 2, 3)))
+    off = _off_by(values[0].std(axis=(0, 2, 3)), wanted)
+    return None if off < 1e-3 else f"the channels' standard deviations are off by up to {100 * off:.2g} %"
 
 
 def _moved(features, scale):
-    return [(features, scale), (features + 3.0, scale)]
+    return [(features, scale), (features + STEP, scale)]
 
 
 def _mean_moves_along(arguments, values):
     features, scale = (a.numpy() for a in arguments[0])
-    wanted = 3.0 * scale / features.std(axis=(0, 2, 3))
+    wanted = STEP * scale / np.sqrt(features.var(axis=(0, 2, 3)) + EPSILON)
     found = (values[1] - values[0]).mean(axis=(0, 2, 3))
-    off = _off_by(found, wanted)
-    if off < 1e-3:
+    worst = np.argmax(np.abs(found - wanted) / wanted)
+    if abs(found[worst] / wanted[worst] - 1) < 1e-2:
         return None
-    return f"3 added to all features adds {found[0]:.3g} to the first channel, and should add {wanted[0]:.3g}"
+    return f"{STEP} added to all features adds {found[worst]:.3g} to channel {worst}; it should add {wanted[worst]:.3g}"
 
 
 bias_free_norm = Exercise(
@@ -386,11 +445,31 @@ bias_free_norm = Exercise(
             "your variance is over the channels of one image: channels stay apart, and images are taken together, "
             "`dim=(0, 2, 3)`",
         ),
+        Mistake(
+            _keepdim_forgotten,
+            "your variance has the shape (channel,), which torch lines up with the width: take `keepdim=True`",
+        ),
+        Mistake(
+            _scale_as_column,
+            "`scale[:, None]` is a dimension short, and torch lines it up with the rows: write `scale[:, None, None]`",
+            also=(_column_after_features,),
+        ),
+        Mistake(_not_normalised, "nothing is divided by the standard deviation: only γ multiplies your features"),
+        Mistake(
+            _epsilon_forgotten,
+            "ε is missing, or not under the root: √(variance + ε) keeps a channel without any variance from 0/0",
+            also=(partial(_epsilon_forgotten, epsilon=EPSILON), partial(_another_epsilon, epsilon=1e-10)),
+        ),
+        Mistake(
+            _another_epsilon,
+            "your ε is another one, which shows where the variance is small: it is 1e-5 under the root",
+            also=(partial(_another_epsilon, epsilon=1e-4), partial(_another_epsilon, epsilon=1e-6)),
+        ),
         Mistake(_largest_one, "you divide by the largest value: divide by the standard deviation"),
     ),
     properties=(
         Property(
-            "standard deviation", "Each channel should leave with the standard deviation γ.",
+            "standard deviation", "Each channel should leave with the standard deviation γ, as far as ε allows.",
             _statistic, _unit_deviation,
         ),
         Property(
@@ -517,6 +596,12 @@ def _skip_inside(y, first, middle, last):
     return y - _same(torch.relu(_same(hidden, middle)) + hidden, last)
 
 
+def _image_overwritten(y, first, middle, last):
+    y = torch.relu(_same(y, first))
+    y = torch.relu(_same(y, middle))
+    return y - _same(y, last)
+
+
 def _brighter(y, first, middle, last):
     return [(y, first, middle, last), (2.5 * y, first, middle, last)]
 
@@ -571,7 +656,7 @@ denoiser = Exercise(
         ),
         Mistake(
             _relu_of_the_image,
-            "you cut the denoised image at 0: f is y − CNN(y), and nothing after it",
+            "you cut the denoised image at 0, or at 1 as well: f is y − CNN(y), and nothing after it",
             also=(_clamped_image,),
         ),
         Mistake(
@@ -601,6 +686,11 @@ denoiser = Exercise(
         Mistake(_flipped, "your kernels are flipped: torch's `conv2d` takes them as they are"),
         Mistake(_middle_left_out, "the second convolution is missing: first, middle, last"),
         Mistake(_middle_twice, "`middle` comes twice: first, middle, last, each once"),
+        Mistake(
+            _image_overwritten,
+            "your layers have overwritten y, so their features are subtracted from: keep the noisy image, and use "
+            "another name for what lies between",
+        ),
         Mistake(_skip_inside, "you add a hidden layer to the next one: the only skip is y − CNN(y)"),
     ),
     properties=(
@@ -716,6 +806,21 @@ def _gates_on_columns(y, W1, b1, W2, b2):
     return W2 @ (on * W1), W2 @ (on * b1) + b2  # hidden is not the number of inputs
 
 
+def _gates_of_truth(y, W1, b1, W2, b2):
+    D = torch.diag(W1 @ y + b1 > 0)
+    return W2 @ D @ W1, W2 @ D @ b1 + b2
+
+
+def _gates_of_whole_numbers(y, W1, b1, W2, b2):
+    D = torch.diag(torch.where(W1 @ y + b1 > 0, 1, 0))
+    return W2 @ D @ W1, W2 @ D @ b1 + b2
+
+
+def _last_layer_missing(y, W1, b1, W2, b2):
+    on = _gates(y, W1, b1)
+    return on[:, None] * W1, on * b1 + b2
+
+
 def _as_it_is(y, W1, b1, W2, b2):
     return [(y, W1, b1, W2, b2)]
 
@@ -784,6 +889,12 @@ affine_map = Exercise(
             _relu_of_weights,
             "you apply the ReLU to the weights: it acts on W₁y + b₁, and decides which rows of W₁ count",
         ),
+        Mistake(
+            _gates_of_truth,
+            "your gates are True and False, or whole numbers: a matrix product wants `(W1 @ y + b1 > 0).float()`",
+            also=(_gates_of_whole_numbers,),
+        ),
+        Mistake(_last_layer_missing, "W₂ is missing: what passes the gates goes through the second layer too"),
         Mistake(
             _gates_on_columns,
             "your gates multiply the columns of W₁: a gate belongs to a hidden number, a row, `on[:, None] * W1`",
@@ -902,6 +1013,15 @@ def _made_to_sum_to_one(y, first, middle, last, row, column):
     return weights / weights.sum()
 
 
+def _no_gradient_asked(y, first, middle, last, row, column):
+    return _gradient(y, _denoiser(y, first, middle, last)[0, 0, row, column])
+
+
+def _of_the_whole_image(y, first, middle, last, row, column):
+    y = _leaf(y)
+    return _gradient(y, _denoiser(y, first, middle, last))
+
+
 def _pixel_itself(y, first, middle, last, row, column):
     return [(y, first, middle, last, row, column)]
 
@@ -946,6 +1066,15 @@ adaptive_filter = Exercise(
             _of_the_sum,
             "you take the gradient of many pixels' sum, which adds up their rows: take it of pixel (row, column) alone",
             also=(_of_the_mean, _of_the_row),
+        ),
+        Mistake(
+            _no_gradient_asked,
+            "autograd does not know that y varies (or your denoiser cuts it off): begin with "
+            "`y = y.clone().requires_grad_(True)`",
+        ),
+        Mistake(
+            _of_the_whole_image,
+            "autograd takes the gradient of one number: pick the pixel `[0, 0, row, column]` of f(y) first",
         ),
         Mistake(_pixel_exchanged, "row and column have changed places: the pixel is `[0, 0, row, column]`"),
         Mistake(
@@ -1053,6 +1182,27 @@ def _rounded_down(A, how=math.floor):
     return dimension, kept @ kept.T
 
 
+def _projector(axes):
+    return axes @ axes.T
+
+
+def _sliced_by_a_tensor(A):
+    U, S, _ = torch.linalg.svd(A)
+    dimension = S.square().sum()
+    return dimension, _projector(U[:, :dimension])
+
+
+def _sliced_by_a_rounded_tensor(A):
+    U, S, _ = torch.linalg.svd(A)
+    dimension = S.square().sum()
+    return dimension, _projector(U[:, : dimension.round()])
+
+
+def _rounded_by_python(A):
+    dimension = torch.linalg.svdvals(A).square().sum()
+    return dimension, _projector(A[:, : round(dimension)])
+
+
 def _axes_themselves(A):
     U, S, _ = torch.linalg.svd(A)
     dimension = S.square().sum()
@@ -1132,7 +1282,11 @@ kept_subspace = Exercise(
             _trace,
             "you take the trace of A: a sum of eigenvalues; singular values are never negative, and A is not symmetric",
         ),
-        Mistake(_rank, "you keep all n directions: the dimension is Σ s²"),
+        Mistake(
+            _rank,
+            "you keep all n directions: the dimension is Σ s² (does your line read `U, S, Vh = torch.linalg.svd(A)`, "
+            "in this order?)",
+        ),
         Mistake(_mean_of_squares, "you take the mean of s²: the dimension is their sum"),
         Mistake(
             _right_vectors,
@@ -1143,11 +1297,19 @@ kept_subspace = Exercise(
         Mistake(_last_vectors, "you keep the last vectors, of the smallest singular values: the first are the largest"),
         Mistake(
             _rounded_down,
-            "you cut the dimension to a whole number: round it, so that 4.7 gives 5 and 6.2 gives 6",
+            "you go down, or up, to a whole number: round the dimension, so that 4.7 gives 5 and 6.2 gives 6",
             also=(partial(_rounded_down, how=math.ceil),),
         ),
         Mistake(_axes_themselves, "you return the axes: the projector on them is `axes @ axes.T`"),
-        Mistake(_inner_products, "`axes.T @ axes` is the identity: the projector is `axes @ axes.T`, (n, n)"),
+        Mistake(
+            _inner_products,
+            "you return an identity matrix: with columns, `axes = U[:, :d]`, the projector is `axes @ axes.T`, (n, n)",
+        ),
+        Mistake(
+            _sliced_by_a_tensor,
+            "a slice wants a whole number of Python's, not a tensor: `int(dimension.round())`",
+            also=(_sliced_by_a_rounded_tensor, _rounded_by_python),
+        ),
         Mistake(
             _cut_matrix,
             "you return A with its small singular values cut off: the projector has no singular values in it, U Uᵀ",
@@ -1177,10 +1339,6 @@ kept_subspace = Exercise(
 
 
 # --- 7. nestedness ------------------------------------------------------------------------------------
-
-
-def _projector(axes):
-    return axes @ axes.T
 
 
 def _draw_subspaces(generator: torch.Generator, index: int) -> Arguments:
@@ -1286,7 +1444,12 @@ nestedness = Exercise(
             _over_the_outer,
             "you divide by the dimension of the larger subspace: the question is how much of the *smaller* one lies in "
             "it",
-            also=(_over_both, _cosine_of_matrices),
+            also=(_over_both,),
+        ),
+        Mistake(
+            _cosine_of_matrices,
+            "this is the cosine between the two matrices, taken as long vectors: take that between the directions of "
+            "the smaller subspace and their shadows",
         ),
         Mistake(_not_divided_at_all, "nothing is divided: the mean is over the dimensions of `inner`, its trace"),
         Mistake(_over_the_pixels, "you divide by the number of pixels: divide by the dimension of `inner`, its trace"),

@@ -460,12 +460,15 @@ def _says_nothing(array: np.ndarray, call: Call) -> bool:
 
 
 def _kind_fits(outcome: Outcome, right: Outcome) -> bool:
-    """A number may stand for a 0-dimensional tensor; apart from that, tensors are asked for, and they alone."""
+    """A number may stand for a 0-dimensional tensor, also in a tuple; apart from that, tensors are asked for.
+
+    A number where a tensor with dimensions is wanted differs from it in shape, which is compared elsewhere.
+    """
     if len(outcome.arrays) != len(right.arrays) or "numpy" in outcome.kind or WITH_GRAPH in outcome.kind:
         return False
     if _wrapped(outcome, right):
         return False
-    return "number" not in outcome.kind or all(b.ndim == 0 for b in right.arrays)
+    return "number" not in outcome.kind or any(b.ndim == 0 for b in right.arrays)
 
 
 def _wrapped(outcome: Outcome, right: Outcome) -> bool:

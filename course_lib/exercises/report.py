@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ def with_code(line: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """With a capital at its beginning, unless it begins with a variable: `z` is not `Z`, and λ not Λ."""
+    """With a capital at its beginning, unless it begins with a variable: `z` is not `Z`, b₂ not B₂, and λ not Λ."""
     first = text.split(maxsplit=1)[0] if text.strip() else ""
-    is_variable = (len(first) == 1 and first != "a") or not first[:1].isascii()
+    letters = len(list(takewhile(str.isalpha, first)))
+    is_variable = (letters == 1 and first != "a") or not first[:1].isascii()
     return text if is_variable else text[:1].upper() + text[1:]
 
 

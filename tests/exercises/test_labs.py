@@ -543,7 +543,8 @@ def _by_einsum_levels(clean, draws, noise, highest):
 
 
 def _by_std(features, scale):
-    return features / features.std(dim=(0, 2, 3), keepdim=True, unbiased=False) * scale.view(1, -1, 1, 1)
+    deviation = features.std(dim=(0, 2, 3), keepdim=True, unbiased=False)
+    return features / (deviation**2 + 1e-5) ** 0.5 * scale.view(1, -1, 1, 1)
 
 
 def _by_channels(features, scale):
@@ -620,6 +621,11 @@ def _by_eigenvectors_of_aat(A):
     return values.sum().float(), axes @ axes.T
 
 
+def _with_a_number(A):
+    dimension, projector = _by_norm(A)
+    return dimension.item(), projector
+
+
 def _by_elements(inner, outer):
     return ((inner * outer).sum() / inner.diagonal().sum()).sqrt()
 
@@ -643,7 +649,7 @@ OTHER_WAYS_04 = {
     "denoiser": (_by_clamp, _by_three_modules),
     "affine_map": (_by_diagonal, _by_jacrev, _by_columns),
     "adaptive_filter": (_by_backward, _by_vjp, _by_whole_jacobian),
-    "kept_subspace": (_by_norm, _by_eigenvectors_of_aat),
+    "kept_subspace": (_by_norm, _by_eigenvectors_of_aat, _with_a_number),
     "nestedness": (_by_elements, _by_bases, _by_norms),
 }
 OTHER_WAYS_09 = {

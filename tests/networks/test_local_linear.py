@@ -1,7 +1,5 @@
 """The exact local affine map: against the same network with its ReLUs frozen, and against autograd's own Jacobian."""
 
-import time
-
 import pytest
 import torch
 from torch import nn
@@ -143,15 +141,13 @@ def test_noise_leaves_a_linear_map_with_the_effective_dimension(generator):
     assert found == pytest.approx(0.01 * networks.effective_dimension(torch.linalg.svdvals(A)), rel=0.03)
 
 
-def test_the_jacobian_of_a_patch_takes_seconds_and_not_minutes():
-    """Only its kind is tested: 1,024 columns in fewer than 1,024 passes."""
+def test_the_jacobian_of_a_patch_takes_few_passes():
+    """1,024 columns in 8 passes: that is what makes it take seconds (`make bench` measures them)."""
     f = networks.DnCNN(depth=4, width=8, bias=False).eval()
     passes = []
     f.register_forward_hook(lambda *_: passes.append(1))
-    started = time.perf_counter()
     assert networks.jacobian(f, torch.rand(1, 1, 32, 32)).shape == (1024, 1024)
     assert len(passes) == 1024 // 128
-    assert time.perf_counter() - started < 120
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,11 @@
 
 A sample is a patch of a photograph at one of four scales, mirrored and turned, with noise of its own and of a level
 drawn anew. The highest level is 30/255: what a network does beyond it, nobody has shown it.
+
+DnCNN's shape (8 convolutions of 48 channels) was the best of three after runs of 700 steps, judged on the training and
+validation photographs: 17 × 32 and 11 × 40 were up to 1 dB behind at 90/255. Learning rates of 0.001, 0.002 and 0.003
+were within 0.15 dB; those of the other networks were not tuned. The shipped weights learned with
+`--precision bf16-mixed`, 12 minutes for each DnCNN and one for each of the others, on two cores.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from course_lib import expect
 from course_lib.data import (
     NETWORK_TRAINING_PHOTOGRAPHS,
     NETWORK_VALIDATION_PHOTOGRAPHS,
+    centre_crop,
     image_files,
     luminance,
     photographs,
@@ -136,12 +142,7 @@ def own_images(folder: Path) -> tuple[Images, torch.Tensor]:
             raise expect.InputError(f"expected images of at least {PATCH}×{PATCH} pixels, got {path} with {size}")
     held_out = max(1, round(len(images) / 5))
     side = min(256, *(side for image in images[-held_out:] for side in image.shape[-2:]))
-    return images[:-held_out], torch.stack([_central_square(image, side) for image in images[-held_out:]])
-
-
-def _central_square(image: torch.Tensor, side: int) -> torch.Tensor:
-    top, left = (image.shape[-2] - side) // 2, (image.shape[-1] - side) // 2
-    return image[:, top : top + side, left : left + side]
+    return images[:-held_out], torch.stack([centre_crop(image, (side, side)) for image in images[-held_out:]])
 
 
 RECIPES = (
