@@ -15,11 +15,12 @@ from course_lib.physics.operators import CircularConvolution, LinearOperator, Ma
 from course_lib.physics.radon import Radon
 from course_lib.physics.simulate import Scan, scan, smooth_phase
 from course_lib.physics.single_pixel import HadamardSampling, SplitHadamardSampling, sequency_mask, walsh_matrix
+from course_lib.physics.xray import USUAL_DOSE, attenuation_image, attenuation_noise, transmission, xray_counts
 
 __all__ = [
     "CircularConvolution", "CoilSampling", "FiniteDifferences", "FourierSampling", "HadamardSampling",
-    "LinearOperator", "MatrixOperator", "Radon", "Scan", "SplitHadamardSampling", "add_gaussian_noise",
-    "add_poisson_noise", "coil_sensitivities", "fourier", "gaussian_gain", "inverse_fourier", "line_mask",
-    "point_spread_function", "radial_mask", "scan", "sequency_mask", "smooth_phase", "variable_density_mask",
-    "walsh_matrix",
+    "LinearOperator", "MatrixOperator", "Radon", "Scan", "SplitHadamardSampling", "USUAL_DOSE", "add_gaussian_noise",
+    "add_poisson_noise", "attenuation_image", "attenuation_noise", "coil_sensitivities", "fourier", "gaussian_gain",
+    "inverse_fourier", "line_mask", "point_spread_function", "radial_mask", "scan", "sequency_mask", "smooth_phase",
+    "transmission", "variable_density_mask", "walsh_matrix", "xray_counts",
 ]  # fmt: skip
