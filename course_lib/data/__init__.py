@@ -1,6 +1,15 @@
 """Clean images, all of them offline, and readers for a folder of your own."""
 
 from course_lib.data.brain import brain_anatomy
+from course_lib.data.mammogram_files import (
+    Finding,
+    MammogramFile,
+    MiasInfo,
+    mammogram_files,
+    read_dicom,
+    read_mammogram,
+    read_mias_info,
+)
 from course_lib.data.mammograms import Mammogram, mammogram
 from course_lib.data.mri_files import FastMRIVolume, centre_crop, read_fastmri, read_nifti_slices
 from course_lib.data.phantoms import (
@@ -27,9 +36,11 @@ from course_lib.data.power_law import gaussian_images, power_law_spectrum
 from course_lib.data.readers import image_files, luminance, read_image
 
 __all__ = [
-    "Ellipse", "FastMRIVolume", "Mammogram", "NETWORK_TEST_PHOTOGRAPHS", "NETWORK_TRAINING_PHOTOGRAPHS",
-    "NETWORK_VALIDATION_PHOTOGRAPHS", "PHOTOGRAPHS", "SHEPP_LOGAN", "TEST_PHOTOGRAPHS", "TRAINING_PHOTOGRAPHS",
-    "brain_anatomy", "brain_population", "brain_subject", "centre_crop", "ellipse_kspace", "ellipse_phantom",
-    "ellipse_sinogram", "gaussian_images", "image_files", "luminance", "mammogram", "moving_phantom", "photographs",
-    "power_law_spectrum", "read_fastmri", "read_image", "read_nifti_slices", "whole_photographs", "with_symmetries",
+    "Ellipse", "FastMRIVolume", "Finding", "Mammogram", "MammogramFile", "MiasInfo", "NETWORK_TEST_PHOTOGRAPHS",
+    "NETWORK_TRAINING_PHOTOGRAPHS", "NETWORK_VALIDATION_PHOTOGRAPHS", "PHOTOGRAPHS", "SHEPP_LOGAN",
+    "TEST_PHOTOGRAPHS", "TRAINING_PHOTOGRAPHS", "brain_anatomy", "brain_population", "brain_subject", "centre_crop",
+    "ellipse_kspace", "ellipse_phantom", "ellipse_sinogram", "gaussian_images", "image_files", "luminance",
+    "mammogram", "mammogram_files", "moving_phantom", "photographs", "power_law_spectrum", "read_dicom",
+    "read_fastmri", "read_image", "read_mammogram", "read_mias_info", "read_nifti_slices", "whole_photographs",
+    "with_symmetries",
 ]  # fmt: skip
