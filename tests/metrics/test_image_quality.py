@@ -60,3 +60,45 @@ def test_shapes_that_do_not_fit(pair, unchecked):
         metrics.psnr(pair[0], pair[1][:1])
     with pytest.raises(expect.InputError, match=r"at least 11×11 pixels for SSIM, got 1×1"):
         metrics.ssim(torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1, 1))
+
+
+# --- deck 001's other metrics -------------------------------------------------------------------------
+
+
+def test_snr_is_psnr_with_the_images_own_power(pair):
+    estimate, clean = pair
+    power = clean.square().mean(dim=(1, 2, 3))
+    torch.testing.assert_close(metrics.snr(*pair), metrics.psnr(*pair) + 10 * torch.log10(power), atol=1e-4, rtol=0)
+
+
+def test_correlation_is_numpys(pair):
+    estimate, clean = pair
+    theirs = [np.corrcoef(a.flatten(), b.flatten())[0, 1] for a, b in zip(estimate, clean, strict=True)]
+    np.testing.assert_allclose(metrics.correlation(*pair), theirs, atol=1e-6)
+    torch.testing.assert_close(metrics.correlation(0.3 * clean + 0.2, clean), torch.ones(2))
+    torch.testing.assert_close(metrics.correlation(1 - clean, clean), -torch.ones(2))
+
+
+def test_edge_preservation_is_the_correlation_of_scipys_laplacians(pair):
+    from scipy.ndimage import laplace
+
+    estimate, clean = pair
+    edges = [[laplace(x[0].numpy())[1:-1, 1:-1].ravel() for x in images] for images in (estimate, clean)]
+    theirs = [np.corrcoef(a, b)[0, 1] for a, b in zip(*edges, strict=True)]
+    np.testing.assert_allclose(metrics.edge_preservation(*pair), theirs, atol=1e-5)
+
+
+def test_edge_preservation_falls_with_blur_and_with_noise(pair):
+    noisy, clean = pair
+    blurred = torch.from_numpy(gaussian_filter(clean.numpy(), (0, 0, 1.5, 1.5)))
+    assert (metrics.edge_preservation(blurred, clean) < 0.8).all()
+    assert (metrics.edge_preservation(noisy, clean) < metrics.edge_preservation(clean, clean)).all()
+
+
+def test_images_without_contrast_have_no_correlation(pair):
+    flat = torch.full_like(pair[0], 0.5)
+    for metric in (metrics.correlation, metrics.edge_preservation):
+        with pytest.raises(expect.InputError, match="expected images with some contrast, got one that is the same"):
+            metric(flat, pair[1])
+    with pytest.raises(expect.InputError, match="expected images of at least 3×3 pixels"):
+        metrics.edge_preservation(pair[0][..., :2], pair[1][..., :2])
