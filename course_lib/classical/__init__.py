@@ -1,6 +1,6 @@
 """Estimators without learned weights."""
 
-from course_lib.classical.anscombe_transform import anscombe, denoise_counts, inverse_anscombe
+from course_lib.classical.anscombe_transform import anscombe, denoise_counts, expected_anscombe, inverse_anscombe
 from course_lib.classical.baselines import bilateral, gaussian_blur, non_local_means, wavelet_threshold
 from course_lib.classical.dictionary import dictionary_reconstruction, matching_pursuit
 from course_lib.classical.fidelity import KullbackLeibler, LeastSquares
@@ -30,10 +30,10 @@ __all__ = [
     "Analysis", "ConvergenceWarning", "KullbackLeibler", "L1", "LeastSquares", "LowRankPlusSparse", "NoRegularizer",
     "NonNegative", "NuclearNorm", "OrthogonalWavelet", "Solution", "UndecimatedWavelet", "anscombe",
     "basis_pursuit", "bilateral", "conjugate_gradients", "denoise_counts", "dictionary_reconstruction",
-    "donoho_tanner", "duality_gap", "effective_width", "expected_mse", "extract_patches", "filter_symmetric",
-    "fista", "gain_kernel", "gaussian_blur", "gradient_descent", "inverse_anscombe", "ista", "kaczmarz",
-    "linear_mmse", "low_rank_plus_sparse", "matching_pursuit", "non_local_means", "power_spectrum", "primal_dual",
-    "radial_profile", "recovery_rate", "soft_threshold", "tikhonov", "tikhonov_closed_form", "total_variation",
-    "tv_reconstruction", "wavelet_reconstruction", "wavelet_threshold", "wiener_denoise", "wiener_filter",
-    "wiener_gain", "zero_filled",
+    "donoho_tanner", "duality_gap", "effective_width", "expected_anscombe", "expected_mse", "extract_patches",
+    "filter_symmetric", "fista", "gain_kernel", "gaussian_blur", "gradient_descent", "inverse_anscombe", "ista",
+    "kaczmarz", "linear_mmse", "low_rank_plus_sparse", "matching_pursuit", "non_local_means", "power_spectrum",
+    "primal_dual", "radial_profile", "recovery_rate", "soft_threshold", "tikhonov", "tikhonov_closed_form",
+    "total_variation", "tv_reconstruction", "wavelet_reconstruction", "wavelet_threshold", "wiener_denoise",
+    "wiener_filter", "wiener_gain", "zero_filled",
 ]  # fmt: skip

@@ -43,6 +43,24 @@ def anscombe(counts: Counts, electronic_noise: float = 0.0) -> Counts:
     return 2 * (counts + 3 / 8 + sigma**2).clamp(min=0).sqrt()
 
 
+def expected_anscombe(mean_counts: Counts, electronic_noise: float = 0.0) -> Counts:
+    """The mean of `anscombe` over noisy counts of the given mean: what a denoiser of transformed counts has to find.
+
+    Args:
+        mean_counts: any shape, at least 0, in photons.
+        electronic_noise: as in `anscombe`.
+    """
+    expect.tensor("mean_counts", mean_counts)
+    sigma = expect.number("the electronic noise", electronic_noise, least=0)
+    if (mean_counts < 0).any():
+        raise expect.InputError(f"expected mean counts of at least 0, got {float(mean_counts.min()):.4g}")
+    means, roots = _expectations(sigma)
+    m = mean_counts.double().cpu()
+    # beyond the table, the closed form below turned round: its next term is one of 1/d
+    far = 2 * (m + 1 / 8 + sigma**2 - math.sqrt(3 / 2) / 8 / m.clamp(min=1).sqrt()).clamp(min=0).sqrt()
+    return torch.where(m <= LARGEST_IN_TABLE, _interpolated(m.sqrt(), roots, means), far).to(mean_counts)
+
+
 def inverse_anscombe(values: Counts, electronic_noise: float = 0.0) -> Counts:
     """The mean count whose transformed noisy counts have the mean `values`: the exact unbiased inverse.
 
@@ -60,9 +78,7 @@ def inverse_anscombe(values: Counts, electronic_noise: float = 0.0) -> Counts:
     sigma = expect.number("the electronic noise", electronic_noise, least=0)
     means, roots = _expectations(sigma)
     d = values.detach().double().cpu()
-    right = torch.searchsorted(means, d.contiguous()).clamp(1, len(means) - 1)
-    share = ((d - means[right - 1]) / (means[right] - means[right - 1])).clamp(min=0)
-    table = (roots[right - 1] + share * (roots[right] - roots[right - 1])).square()
+    table = _interpolated(d, means, roots).square()
     return torch.where(d <= means[-1], table, _closed_form(d.clamp(min=1.0), sigma)).to(values)
 
 
@@ -87,6 +103,13 @@ def denoise_counts(
     unit = 2 * math.sqrt(expect.number("the dose", dose, above=0))
     stabilised = anscombe(expect.images("the counts", counts), electronic_noise) / unit
     return attenuation_image(inverse_anscombe(unit * denoise(stabilised, 1 / unit), electronic_noise), dose)
+
+
+def _interpolated(at: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Piecewise linear through the points (x, y), x rising; constant to the left of them."""
+    right = torch.searchsorted(x, at.contiguous()).clamp(1, len(x) - 1)
+    share = ((at - x[right - 1]) / (x[right] - x[right - 1])).clamp(min=0)
+    return y[right - 1] + share * (y[right] - y[right - 1])
 
 
 def _closed_form(d: torch.Tensor, sigma: float) -> torch.Tensor:

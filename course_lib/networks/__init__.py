@@ -16,6 +16,7 @@ from course_lib.networks.denoisers import (
     UNetDenoiser,
     denoise,
 )
+from course_lib.networks.dilated import DilatedCNN
 from course_lib.networks.local_linear import (
     adaptive_filter,
     effective_dimension,
@@ -28,8 +29,8 @@ from course_lib.networks.unet import UNet, UNetReconstruction
 from course_lib.networks.weights import load_weights, read_manifest
 
 __all__ = [
-    "BiasFreeBatchNorm2d", "CoilDataConsistency", "DataConsistency", "DeepCascade", "DenseDenoiser", "DnCNN",
-    "PlainCNN", "RecurrentCNN", "ResidualCNN", "UNet", "UNetDenoiser", "UNetReconstruction", "adaptive_filter",
+    "BiasFreeBatchNorm2d", "CoilDataConsistency", "DataConsistency", "DeepCascade", "DenseDenoiser", "DilatedCNN",
+    "DnCNN", "PlainCNN", "RecurrentCNN", "ResidualCNN", "UNet", "UNetDenoiser", "UNetReconstruction", "adaptive_filter",
     "channels_to_complex", "complex_to_channels", "data_consistency", "data_consistency_adjoint",
     "data_consistency_weight_derivative", "denoise", "effective_dimension", "jacobian", "load_weights",
     "local_affine_map", "nestedness", "read_manifest",

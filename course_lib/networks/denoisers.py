@@ -7,6 +7,8 @@ f(αy) = αf(y) for every α > 0. Everything else is the same line of code for b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
@@ -20,19 +22,23 @@ Images = Float[torch.Tensor, "batch channel height width"]
 GreyImages = Float[torch.Tensor, "batch 1 height width"]
 
 
-def convolutions(channels: list[int], *, bias: bool, batch_norm: bool) -> nn.Sequential:
+def convolutions(
+    channels: list[int], *, bias: bool, batch_norm: bool, dilations: Sequence[int] | None = None
+) -> nn.Sequential:
     """3×3 convolutions from each number of channels to the next, with ReLUs between them.
 
     Args:
         channels: of the input, of every layer in between, of the output.
         bias: whether there are additive constants.
         batch_norm: whether all but the first and the last convolution are followed by batch normalisation.
+        dilations: how many pixels apart the weights of each convolution lie; None for 1, side by side.
     """
     layers: list[nn.Module] = []
     last = len(channels) - 2
-    for i, (inputs, outputs) in enumerate(zip(channels, channels[1:], strict=False)):
+    steps = zip(channels, channels[1:], dilations or [1] * (last + 1), strict=False)
+    for i, (inputs, outputs, d) in enumerate(steps):
         normed = batch_norm and 0 < i < last
-        layers.append(initialised(nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias and not normed)))
+        layers.append(initialised(nn.Conv2d(inputs, outputs, 3, padding=d, dilation=d, bias=bias and not normed)))
         if normed:
             layers.append(batch_norm_2d(outputs, bias=bias))
         if i < last:

@@ -36,6 +36,15 @@ def test_the_inverse_is_exactly_unbiased(mean, sigma):
     assert float(inverse_anscombe(value, sigma)) == pytest.approx(mean, abs=bound, rel=1e-4)
 
 
+@pytest.mark.parametrize("sigma", [0.0, 4.0])
+def test_the_expectation_is_the_inverse_turned_round(sigma):
+    means = torch.tensor([0.05, 0.7, 3.0, 12.3, 150.0, 390.0, 450.0, 3000.0], dtype=torch.float64)
+    found = classical.expected_anscombe(means, sigma)
+    brute = torch.tensor([expectation(float(m), sigma) for m in means], dtype=torch.float64)
+    torch.testing.assert_close(found, brute, atol=2e-4, rtol=1e-5)
+    torch.testing.assert_close(inverse_anscombe(found, sigma), means, atol=5e-3, rtol=1e-4)
+
+
 def test_the_algebraic_inverse_is_biased(generator):
     """By a quarter of a photon: the variance 1 of the transformed counts, over 4."""
     counts = torch.poisson(torch.full((400_000,), 10.0, dtype=torch.float64), generator=generator)
@@ -85,5 +94,7 @@ def test_bad_input():
     with pytest.raises(InputError, match=r"at least 0 \(or negative by 20 at most, with this electronic noise\)"):
         anscombe(torch.tensor([3.0, -50.0]), 2.0)
     assert torch.isfinite(anscombe(torch.tensor([3.0, -11.0]), 2.0)).all()
+    with pytest.raises(InputError, match="expected mean counts of at least 0, got -1"):
+        classical.expected_anscombe(torch.tensor([3.0, -1.0]))
     with pytest.raises(InputError, match="expected counts without NaN or infinity, got 1 of them"):
         anscombe(torch.tensor([3.0, math.nan]))
