@@ -702,9 +702,9 @@ def denoised(level):
     return {"y": y, "DnCNN": networks.denoise(dncnn, y), "BF-DnCNN": networks.denoise(bf_dncnn, y)}
 
 def weights_around(y, row, column):
-    """The weights of one pixel; the network sees 8 pixels far, so a window of y is enough."""
-    window = y[..., row - 16 : row + 17, column - 16 : column + 17]
-    return networks.adaptive_filter(bf_dncnn, window, 16, 16)[4:29, 4:29]
+    """The weights of one pixel; the network sees 17 pixels far, so a window of y is enough."""
+    window = y[..., row - 17 : row + 18, column - 17 : column + 18]
+    return networks.adaptive_filter(bf_dncnn, window, 17, 17)[5:30, 5:30]
 
 # %%
 play_figure, axes = plt.subplots(1, 4, figsize=(9, 2.7))
@@ -739,8 +739,8 @@ player = play(
     play_figure,
     draw,
     level=IntSlider(60, 10, 100, 10, description="255 σ"),
-    row=IntSlider(47, 16, 111, description="row"),
-    column=IntSlider(96, 16, 111, description="column"),
+    row=IntSlider(47, 17, 110, description="row"),
+    column=IntSlider(96, 17, 110, description="column"),
 )
 
 # %% [markdown]

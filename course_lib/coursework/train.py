@@ -85,8 +85,10 @@ def recipe_table() -> str:
     from course_lib.training.recipes import all_recipes
 
     lines = []
-    for name, recipe in all_recipes().items():
-        line = f"{name:<16}{recipe.steps:>6} steps of {recipe.batch_size:>3} samples"
+    recipes = all_recipes()
+    width = max(map(len, recipes), default=0) + 1
+    for name, recipe in recipes.items():
+        line = f"{name:<{width}}{recipe.steps:>6} steps of {recipe.batch_size:>3} samples"
         if name in shipped_weights():
             manifest = read_manifest(name)
             line += f"   shipped: {_in_words(manifest['metrics'])} after {manifest['seconds'] / 60:.0f} min"

@@ -5,6 +5,7 @@ from course_lib.data.mammogram_files import (
     Finding,
     MammogramFile,
     MiasInfo,
+    breast_region,
     mammogram_files,
     read_dicom,
     read_mammogram,
@@ -38,9 +39,9 @@ from course_lib.data.readers import image_files, luminance, read_image
 __all__ = [
     "Ellipse", "FastMRIVolume", "Finding", "Mammogram", "MammogramFile", "MiasInfo", "NETWORK_TEST_PHOTOGRAPHS",
     "NETWORK_TRAINING_PHOTOGRAPHS", "NETWORK_VALIDATION_PHOTOGRAPHS", "PHOTOGRAPHS", "SHEPP_LOGAN",
-    "TEST_PHOTOGRAPHS", "TRAINING_PHOTOGRAPHS", "brain_anatomy", "brain_population", "brain_subject", "centre_crop",
-    "ellipse_kspace", "ellipse_phantom", "ellipse_sinogram", "gaussian_images", "image_files", "luminance",
-    "mammogram", "mammogram_files", "moving_phantom", "photographs", "power_law_spectrum", "read_dicom",
-    "read_fastmri", "read_image", "read_mammogram", "read_mias_info", "read_nifti_slices", "whole_photographs",
-    "with_symmetries",
+    "TEST_PHOTOGRAPHS", "TRAINING_PHOTOGRAPHS", "brain_anatomy", "brain_population", "brain_subject",
+    "breast_region", "centre_crop", "ellipse_kspace", "ellipse_phantom", "ellipse_sinogram", "gaussian_images",
+    "image_files", "luminance", "mammogram", "mammogram_files", "moving_phantom", "photographs",
+    "power_law_spectrum", "read_dicom", "read_fastmri", "read_image", "read_mammogram", "read_mias_info",
+    "read_nifti_slices", "whole_photographs", "with_symmetries",
 ]  # fmt: skip

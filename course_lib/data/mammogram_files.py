@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from course_lib import expect
 from course_lib.data.readers import IMAGE_SUFFIXES, luminance, read_image
@@ -154,6 +154,21 @@ def _pixel_mm(dataset: Dataset, path: Path) -> float | None:
     if not 0 < rows or abs(rows - columns) > 1e-3 * rows:
         raise expect.InputError(f"expected square pixels, got {path} with {rows:g} × {columns:g} mm")
     return rows
+
+
+def breast_region(image: Float[torch.Tensor, "1 1 height width"]) -> Bool[torch.Tensor, "height width"]:
+    """Where the breast is: the largest connected part that is brighter than Otsu's threshold (1979) for the logarithm.
+
+    On the logarithm, because air is far darker than any tissue, and dense tissue not so far brighter than fat.
+    """
+    from skimage.filters import threshold_otsu
+    from skimage.measure import label
+
+    values = np.log(expect.images("image", image)[0, 0].numpy() + 0.01)
+    if values.min() == values.max():
+        raise expect.InputError("expected a mammogram, got an image that is the same everywhere")
+    parts = label(values > threshold_otsu(values))
+    return torch.from_numpy(parts == np.bincount(parts.flat)[1:].argmax() + 1)
 
 
 def read_mias_info(path: str | Path) -> MiasInfo:

@@ -66,20 +66,24 @@ def threshold_at(false: Float[torch.Tensor, " count"], area_cm2: float, rate: fl
     return float(false.sort(descending=True).values[allowed - 1])
 
 
-def detected(
-    response: Images, positions: Float[torch.Tensor, "count 2"], threshold: float
-) -> Bool[torch.Tensor, " count"]:
-    """Which spots are found: whose largest response within 2 pixels exceeds the threshold.
+def detected(response: Images, spots: Float[torch.Tensor, "count 3"], threshold: float) -> Bool[torch.Tensor, " count"]:
+    """Which spots are found: whose largest response within reach exceeds the threshold.
 
     Args:
         response: of one image.
-        positions: row and column of each spot.
+        spots: row, column and radius of each; the reach is the radius, and 2 pixels at least.
         threshold: see `threshold_at`.
     """
-    side = 2 * REACH + 1
-    nearby = F.max_pool2d(_one(response)[None, None], side, stride=1, padding=REACH)[0, 0]
-    rows, columns = positions.round().long().T
-    return nearby[rows, columns] > threshold
+    image = _one(response)
+    reached = [disc(response, row, column, max(radius, REACH)) for row, column, radius in spots.tolist()]
+    found = [image[pixels].max() > threshold for pixels in reached]
+    return torch.stack(found) if found else torch.zeros(0, dtype=torch.bool)
+
+
+def disc(images: Images, row: float, column: float, radius: float) -> Region:
+    """The pixels of an image that are no further than `radius` from a place."""
+    rows, columns = (torch.arange(n, device=images.device) for n in images.shape[-2:])
+    return torch.hypot(rows[:, None] - row, columns[None, :] - column) <= radius
 
 
 def spot_contrast(images: Images, spots: Float[torch.Tensor, "count 3"]) -> Float[torch.Tensor, " count"]:
@@ -91,13 +95,11 @@ def spot_contrast(images: Images, spots: Float[torch.Tensor, "count 3"]) -> Floa
             pixels from the spot.
     """
     image = _one(images)
-    rows, columns = torch.meshgrid(*(torch.arange(n, device=image.device) for n in image.shape), indexing="ij")
     found = []
     for row, column, width in spots.tolist():
-        distance = torch.hypot(rows - row, columns - column)
-        disc = distance <= max(width / 2, 0.75)  # every place has a pixel's centre within 0.71
-        ring = (distance >= 4) & (distance <= 7)
-        found.append(image[disc].mean() - image[ring].mean())
+        spot = disc(images, row, column, max(width / 2, 0.75))  # every place has a pixel's centre within 0.71
+        ring = disc(images, row, column, 7.0) & ~disc(images, row, column, 4.0)
+        found.append(image[spot].mean() - image[ring].mean())
     return torch.stack(found) if found else image.new_zeros(0)
 
 

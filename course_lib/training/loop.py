@@ -33,6 +33,7 @@ from course_lib.training.processes import (
     stop_signals,
 )
 from course_lib.training.recipe import Recipe
+from course_lib.training.settling import settle
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,8 @@ def train(
         started, saved = time.monotonic() - history.seconds, time.monotonic()
         with progress(recipe, history, shown=fabric.is_global_zero) as show:
             for step in range(history.steps, recipe.steps):
-                seed_global(seed_of(recipe.seed, step, fabric.global_rank), fabric.device)  # for dropout and the like
                 optimizer.param_groups[0]["lr"] = recipe.learning_rate_at(step)
-                loss = recipe.loss(model, draw_batch(recipe, step, fabric))
+                loss = batch_loss(recipe, model, step, fabric)
                 stop = stop_asked() or time.monotonic() >= deadline
                 mean_loss, stop = mean_over_processes(fabric, loss, stop)
                 if not math.isfinite(mean_loss):
@@ -129,18 +129,27 @@ def train(
                 history.losses.append(mean_loss)
                 history.seconds = time.monotonic() - started
                 show(mean_loss)
-                stop = stop or history.steps == recipe.steps
-                if fabric.is_global_zero and history.steps % recipe.validate_every == 0:
+                last = history.steps == recipe.steps
+                stop = stop or last
+                if fabric.is_global_zero and history.steps % recipe.validate_every == 0 and not last:
                     validate(recipe, network, history)
                 if keeps and (stop or time.monotonic() >= saved + checkpoint_seconds):
                     save_checkpoint(folder, recipe, network, optimizer, history)
                     saved = time.monotonic()
                 if stop:
                     break
+        if history.steps == recipe.steps:
+            settle(network, lambda index: batch_loss(recipe, model, recipe.steps + index, fabric))
         interrupted = stop_asked() and history.steps < recipe.steps
         if fabric.is_global_zero and not interrupted:
             validate(recipe, network, history)
     return TrainingResult(network.cpu().eval(), recipe, history, interrupted, history.steps == recipe.steps)
+
+
+def batch_loss(recipe: Recipe, model: nn.Module, step: int, fabric: Fabric) -> torch.Tensor:
+    """The loss on a step's batch; dropout and the like are the step's too."""
+    seed_global(seed_of(recipe.seed, step, fabric.global_rank), fabric.device)
+    return recipe.loss(model, draw_batch(recipe, step, fabric))
 
 
 def validate(recipe: Recipe, network: nn.Module, history: History) -> None:

@@ -369,7 +369,7 @@ lab.adaptive_filter.check(adaptive_filter)
 adaptive_filter = lab.adaptive_filter.or_reference(adaptive_filter)
 
 # %% [markdown]
-# Your network sees 7 × 7 pixels, the lecture's 17 × 17. **Predict:** as the noise grows, what happens to the weight of the pixel itself?
+# Your network sees 7 × 7 pixels, the lecture's 35 × 35. **Predict:** as the noise grows, what happens to the weight of the pixel itself?
 #
 # What you should see: at low noise nearly a dot, at higher noise your network's weights fill the little they can, and the lecture's spread further.
 

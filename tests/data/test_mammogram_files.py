@@ -194,3 +194,15 @@ def test_a_folder_of_mammograms(tmp_path):
     for name in ("b.dcm", "a.PGM", "Info.txt"):
         (tmp_path / name).write_bytes(b"")
     assert [p.name for p in data.mammogram_files(tmp_path)] == ["a.PGM", "b.dcm"]
+
+
+def test_the_breast_is_told_from_air_and_from_a_label():
+    for index in range(4):
+        m = data.mammogram("validation", index)
+        image = m.image.clone()
+        image[0, 0, 5:25, 330:370] = 1.0  # the letters of the view
+        found = data.breast_region(image)
+        assert (found == m.breast).float().mean() > 0.97
+        assert not found[5:25, 330:370].any()
+    with pytest.raises(expect.InputError, match="expected a mammogram, got an image that is the same everywhere"):
+        data.breast_region(torch.zeros(1, 1, 50, 50))

@@ -69,9 +69,12 @@ def test_the_threshold_lets_the_stated_number_pass(generator):
 def test_a_spot_is_found_within_two_pixels():
     response = metrics.spot_response(spot_image())
     peak = float(response.max())
-    places = torch.tensor([[20.0, 15.0], [21.6, 14.0], [20.0, 17.4], [24.0, 15.0], [5.0, 5.0]])
-    assert metrics.detected(response, places, 0.9 * peak).tolist() == [True, True, True, False, False]
+    places = torch.tensor(
+        [[20.0, 15.0, 1.0], [21.6, 14.0, 0.5], [20.0, 16.9, 1.0], [24.0, 15.0, 1.0], [24.0, 15.0, 4.5], [5.0, 5.0, 1.0]]
+    )
+    assert metrics.detected(response, places, 0.9 * peak).tolist() == [True, True, True, False, True, False]
     assert not metrics.detected(response, places, peak).any()
+    assert metrics.detected(response, torch.zeros(0, 3), peak).shape == (0,)
 
 
 def test_the_contrast_of_a_spot():

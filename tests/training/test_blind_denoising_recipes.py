@@ -134,7 +134,7 @@ def test_own_images_are_split_by_file(tmp_path):
     for k in range(10):
         save(tmp_path, f"{k}.png", (70 + k, 90), channels=3 if k % 2 else None)
     recipe = find_recipe("bf_dncnn").data(tmp_path)
-    training, validation = recipes.own_images(tmp_path)
+    training, validation = (f.args[0]() for f in (recipe.batch, recipe.validate))
     assert [tuple(image.shape) for image in training] == [(1, 70 + k, 90) for k in range(8)]
     assert validation.shape == (2, 1, 78, 78)
     clean, noisy = recipe.batch(torch.Generator().manual_seed(0), 5)

@@ -18,11 +18,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from course_lib import expect
 from course_lib.data import (
     NETWORK_TRAINING_PHOTOGRAPHS,
     NETWORK_VALIDATION_PHOTOGRAPHS,
-    centre_crop,
     image_files,
     luminance,
     photographs,
@@ -32,6 +30,7 @@ from course_lib.data import (
 from course_lib.metrics import psnr
 from course_lib.networks import DenseDenoiser, DnCNN, RecurrentCNN, UNetDenoiser
 from course_lib.physics import add_gaussian_noise
+from course_lib.training.own_images import own_images
 from course_lib.training.recipe import Batch, Recipe
 
 HIGHEST_SIGMA = 30 / 255
@@ -121,28 +120,9 @@ def twins(name: str, network: Callable[..., nn.Module], *, steps: int, learning_
 
 
 def on_own_data(name: str, network: Callable[[], nn.Module], same: dict, folder: Path) -> Recipe:
-    """The same recipe on a folder of images; the last fifth of them, in the alphabet's order, is for validation."""
-    training, validation = own_images(folder)
+    """The same recipe on a folder of images; see `training.own_images`."""
+    training, validation = own_images(image_files(folder), lambda path: luminance(read_image(path))[0], PATCH)
     return recipe(name, network, **same, training=lambda: training, validation=lambda: validation)
-
-
-def own_images(folder: Path) -> tuple[Images, torch.Tensor]:
-    """Grey images to learn from, and central squares of one size to validate on.
-
-    Raises:
-        InputError: fewer than two images, one that cannot be read or is smaller than a patch.
-    """
-    files = image_files(folder)
-    if len(files) < 2:
-        raise expect.InputError(f"expected at least 2 images in {folder}, one to learn from and one to validate on")
-    images = [luminance(read_image(path))[0] for path in files]
-    for path, image in zip(files, images, strict=True):
-        if min(image.shape[-2:]) < PATCH:
-            size = f"{image.shape[-2]}×{image.shape[-1]}"
-            raise expect.InputError(f"expected images of at least {PATCH}×{PATCH} pixels, got {path} with {size}")
-    held_out = max(1, round(len(images) / 5))
-    side = min(256, *(side for image in images[-held_out:] for side in image.shape[-2:]))
-    return images[:-held_out], torch.stack([centre_crop(image, (side, side)) for image in images[-held_out:]])
 
 
 RECIPES = (

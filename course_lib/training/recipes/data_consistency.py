@@ -24,11 +24,11 @@ from course_lib.data.population import brain_population
 from course_lib.metrics import psnr
 from course_lib.networks import DeepCascade, PlainCNN, UNetReconstruction
 from course_lib.physics.simulate import Scan, scan
+from course_lib.training.own_images import VALIDATION_SHARE
 from course_lib.training.recipe import Batch, Recipe
 
 ACCELERATIONS = (4, 8)
 SUBJECTS, SLICES = 300, 4  # a pool of 1200 training slices, in memory
-VALIDATION_SHARE = 0.2  # of the user's own files
 SLICES_OF_A_FILE = 10
 
 

@@ -16,15 +16,15 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from course_lib import expect
 from course_lib.classical import anscombe, denoise_counts, expected_anscombe
-from course_lib.data import centre_crop, mammogram, mammogram_files, read_mammogram
+from course_lib.data import mammogram, mammogram_files, read_mammogram
 from course_lib.metrics import psnr
 from course_lib.networks import DilatedCNN, denoise
 from course_lib.physics import USUAL_DOSE, transmission, xray_counts
 from course_lib.physics.xray import ELECTRONIC_NOISE
 from course_lib.training.losses import LOSSES, mc_sure
-from course_lib.training.recipe import Recipe
+from course_lib.training.own_images import own_images
+from course_lib.training.recipe import Batch, Recipe
 
 MAMMOGRAMS = 150  # of the training split, in memory
 DOSE_SHARES = (1 / 400, 1 / 8)  # of the usual dose: the lowest and the highest
@@ -79,22 +79,23 @@ def _patch(pool: Images, generator: torch.Generator) -> torch.Tensor:
             return patch.flip(-2) if torch.rand((), generator=generator) < 0.5 else patch
 
 
-def squared_error(network: nn.Module, sample: Sample) -> torch.Tensor:
+def squared_error(network: nn.Module, sample: Batch) -> torch.Tensor:
     """The mean squared error of each patch in units of σ², and the mean of these."""
     target, noisy, sigma, _ = sample
     error = (network(noisy).float() - target).square().mean(dim=(1, 2, 3))
     return (error / sigma.square()).mean()
 
 
-def sure(network: nn.Module, sample: Sample) -> torch.Tensor:
+def sure(network: nn.Module, sample: Batch) -> torch.Tensor:
     """The same, estimated without looking at the target."""
     _, noisy, sigma, direction = sample
     return (mc_sure(lambda y: network(y).float(), noisy, sigma, direction) / sigma.square()).mean()
 
 
-def image_loss(name: str, network: nn.Module, sample: Sample) -> torch.Tensor:
+def image_loss(name: str, network: nn.Module, sample: Batch) -> torch.Tensor:
     """One of `LOSSES`, on images with the contrast that they are shown with."""
-    return LOSSES[name](DISPLAY * network(sample.noisy).float(), DISPLAY * sample.target)
+    target, noisy, *_ = sample
+    return LOSSES[name](DISPLAY * network(noisy).float(), DISPLAY * target)
 
 
 def validate(images: Callable[[], torch.Tensor], network: nn.Module) -> dict[str, float]:
@@ -113,7 +114,7 @@ def validate(images: Callable[[], torch.Tensor], network: nn.Module) -> dict[str
 def recipe(
     name: str,
     network: Callable[[], nn.Module] = DilatedCNN,
-    loss: Callable[[nn.Module, Sample], torch.Tensor] = squared_error,
+    loss: Callable[[nn.Module, Batch], torch.Tensor] = squared_error,
     *,
     steps: int = 3000,
     training: Callable[[], Images] = training_images,
@@ -132,30 +133,9 @@ def recipe(
 def on_own_data(
     name: str, network: Callable[[], nn.Module], loss: Callable[..., torch.Tensor], steps: int, folder: Path
 ) -> Recipe:
-    """The same recipe on a folder of mammograms; the last fifth, in the alphabet's order, is for validation."""
-    training, validation = own_images(folder)
+    """The same recipe on a folder of mammograms; see `training.own_images`."""
+    training, validation = own_images(mammogram_files(folder), lambda path: read_mammogram(path).image[0], PATCH)
     return recipe(name, network, loss, steps=steps, training=lambda: training, validation=lambda: validation)
-
-
-def own_images(folder: Path) -> tuple[Images, torch.Tensor]:
-    """Attenuation images to learn from, and central squares of one size to validate on.
-
-    Raises:
-        InputError: fewer than two images, one that cannot be read or is smaller than a patch, or is black.
-    """
-    files = mammogram_files(folder)
-    if len(files) < 2:
-        raise expect.InputError(f"expected at least 2 images in {folder}, one to learn from and one to validate on")
-    images = [read_mammogram(path).image[0] for path in files]
-    for path, image in zip(files, images, strict=True):
-        if min(image.shape[-2:]) < PATCH:
-            size = f"{image.shape[-2]}×{image.shape[-1]}"
-            raise expect.InputError(f"expected images of at least {PATCH}×{PATCH} pixels, got {path} with {size}")
-        if image.amax() == 0:
-            raise expect.InputError(f"expected images with something in them, got {path}, which is black")
-    held_out = max(1, round(len(images) / 5))
-    side = min(256, *(side for image in images[-held_out:] for side in image.shape[-2:]))
-    return images[:-held_out], torch.stack([centre_crop(image, (side, side)) for image in images[-held_out:]])
 
 
 RECIPES = (
