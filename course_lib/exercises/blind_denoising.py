@@ -1502,7 +1502,7 @@ LAB = Lab(
                 "reads the scaling table: α = 1/3 or less mends DnCNN, nearly up to BF-DnCNN, because the noise is "
                 "then one it knows; BF-DnCNN does not change, since f(αy) = αf(y) exactly (1)",
                 "sees that α has a window that depends on σ, which a blind denoiser is not told, and that small α cost "
-                "much at 10/255; and that contrast falls with the noise, so αy is no image at 30/255 (1)",
+                "something at 10/255; and that contrast falls with the noise, so αy is no image at 30/255 (1)",
                 "reads the brightness table by f(y + c) − c = A y + c(A1 − 1): indifferent upwards, where rows sum to "
                 "nearly 1, which was learned; worse where pixels turn negative, unknown to training (1)",
                 "says what the study does not show, such as two images, one noise, no reason why biases overfit (1)",

@@ -47,10 +47,8 @@ def convolutions(
 
 
 def initialised(convolution: nn.Conv2d) -> nn.Conv2d:
-    """With random weights that keep the variance from ReLU to ReLU (He et al. 2015), and biases of 0."""
+    """With weights that keep the variance from ReLU to ReLU (He et al. 2015); biases stay as PyTorch draws them."""
     nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-    if convolution.bias is not None:
-        nn.init.zeros_(convolution.bias)
     return convolution
 
 
@@ -68,10 +66,11 @@ class DnCNN(nn.Module):
         depth: number of convolutions, at least 2; a pixel sees 2·depth + 1 pixels a side.
         width: channels of the hidden layers.
         bias: whether the network has additive constants; False gives BF-DnCNN.
-        batch_norm: whether the hidden convolutions are followed by batch normalisation.
+        batch_norm: whether the hidden convolutions are followed by batch normalisation, as in the paper. With it, in
+            small batches of mixed noise levels, this depth learned slowly or not at all.
     """
 
-    def __init__(self, depth: int = 8, width: int = 48, *, bias: bool, batch_norm: bool = True) -> None:
+    def __init__(self, depth: int = 17, width: int = 32, *, bias: bool, batch_norm: bool = False) -> None:
         super().__init__()
         hidden = [expect.count("the width", width)] * (expect.count("the depth", depth, least=2) - 1)
         self.noise = convolutions([1, *hidden, 1], bias=bias, batch_norm=batch_norm)
