@@ -181,8 +181,8 @@ def test_without_a_name_the_recipes_are_listed(course, tmp_path, monkeypatch):
     status, out, err = course("train")
     assert (status, err) == (0, "")
     assert out.splitlines() == [
-        "tiny                40 steps of   8 samples",
-        "other                7 steps of   8 samples   shipped: psnr 36.54 after 50 min",
+        "tiny      40 steps of   8 samples",
+        "other      7 steps of   8 samples   shipped: psnr 36.54 after 50 min",
     ]
 
 
