@@ -46,6 +46,7 @@ def course(monkeypatch, capsys, tmp_path):
     known = {"tiny": tiny(data=on_folder), "other": tiny(name="other", steps=7)}
     monkeypatch.setattr(registry, "all_recipes", lambda: known)
     monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setenv("TQDM_DISABLE", "1")  # a slow machine's bar is no line of ours
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["course", *map(str, arguments)])
