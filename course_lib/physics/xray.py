@@ -68,4 +68,5 @@ def attenuation_noise(image: Images, dose: float, electronic_noise: float = ELEC
     By the slope of the logarithm, √(counts + σₑ²)/(3·counts): the denser the tissue, the more noise.
     """
     counts = expect.number("the dose", dose, above=0) * transmission(image)
+    electronic_noise = expect.number("the electronic noise", electronic_noise, least=0)
     return (counts + electronic_noise**2).sqrt() / (OPTICAL_DEPTH * counts)

@@ -16,6 +16,11 @@ Image = Float[torch.Tensor, "1 height width"]
 VALIDATION_SHARE = 0.2
 
 
+def held_out(count: int) -> int:
+    """How many of the user's files, the last ones, are for validation: a fifth, and one at least."""
+    return max(1, round(VALIDATION_SHARE * count))
+
+
 def own_images(
     files: list[Path], read: Callable[[Path], Image], patch: int
 ) -> tuple[list[Image], Float[torch.Tensor, "batch 1 side side"]]:
@@ -39,6 +44,6 @@ def own_images(
             raise expect.InputError(f"expected images of at least {patch}×{patch} pixels, got {path} with {size}")
         if image.amax() <= 0:
             raise expect.InputError(f"expected images with something in them, got {path}, which is black")
-    held_out = max(1, round(VALIDATION_SHARE * len(images)))
-    side = min(256, *(side for image in images[-held_out:] for side in image.shape[-2:]))
-    return images[:-held_out], torch.stack([centre_crop(image, (side, side)) for image in images[-held_out:]])
+    count = held_out(len(images))
+    side = min(256, *(side for image in images[-count:] for side in image.shape[-2:]))
+    return images[:-count], torch.stack([centre_crop(image, (side, side)) for image in images[-count:]])

@@ -24,7 +24,7 @@ from course_lib.data.population import brain_population
 from course_lib.metrics import psnr
 from course_lib.networks import DeepCascade, PlainCNN, UNetReconstruction
 from course_lib.physics.simulate import Scan, scan
-from course_lib.training.own_images import VALIDATION_SHARE
+from course_lib.training.own_images import held_out
 from course_lib.training.recipe import Batch, Recipe
 
 ACCELERATIONS = (4, 8)
@@ -112,8 +112,8 @@ def own_images(folder: Path) -> tuple[torch.Tensor, torch.Tensor]:
     read = [read_images(path, SLICES_OF_A_FILE) for path in files]
     sides = tuple(min(images.shape[dim] for images in read) for dim in (-2, -1))
     slices = [_at_full_scale(centre_crop(images, sides), path) for images, path in zip(read, files, strict=True)]
-    held_out = max(1, round(VALIDATION_SHARE * len(files)))
-    return torch.cat(slices[:-held_out]), torch.cat(slices[-held_out:])
+    count = held_out(len(files))
+    return torch.cat(slices[:-count]), torch.cat(slices[-count:])
 
 
 def _at_full_scale(images: torch.Tensor, path: Path) -> torch.Tensor:
