@@ -16,13 +16,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from course_lib import expect
 
 Arguments = tuple[object, ...]
 NAMES = {"a tensor": "tensors", "a number": "numbers", "a numpy array": "numpy arrays"}
 WITH_GRAPH = " with autograd's graph"
+DELEGATES = "your function calls {}, which is the answer itself: write out what it does"
 UNWRITTEN = "`{}` is not written yet: solve its exercise first, or run the cell with its `or_reference`"
+
+
+class AnswerIsAbsent(Exception):
+    """The function called what would be the answer: the library's own function, or an operator of torch."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +52,22 @@ class Outcome:
     changed: tuple[int, ...] = ()
 
 
-def run(function: Callable[..., object], arguments: Arguments, *, quiet: bool = False) -> Outcome:
-    """Call `function` on copies of `arguments`; whatever it does, the answer is an `Outcome`."""
+def run(
+    function: Callable[..., object], arguments: Arguments, *, quiet: bool = False, closed: tuple[str, ...] = ()
+) -> Outcome:
+    """Call `function` on copies of `arguments`; whatever it does, the answer is an `Outcome`.
+
+    closed: parts of names of torch's operators that the function may not reach, by whatever name it calls them.
+    """
     copies = tuple(_copy(a) for a in arguments)
     silence = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
     try:
-        with silence, warnings.catch_warnings(), _same_torch():
+        with silence, warnings.catch_warnings(), _same_torch(), _closed(closed) as reached:
             if quiet:
                 warnings.simplefilter("ignore")
             value = function(*copies)
+        if reached:  # also for a function that catches the exception
+            raise AnswerIsAbsent(reached[0])
         changed = tuple(i for i, (a, b) in enumerate(zip(arguments, copies, strict=True)) if not _same(a, b))
         arrays, kind = as_arrays(value)
         kind += WITH_GRAPH if _carries_graph(value) and not _carries_graph(arguments) else ""
@@ -78,6 +91,29 @@ def _same_torch() -> Iterator[None]:
     finally:
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(gradients)
+
+
+@contextlib.contextmanager
+def _closed(parts: tuple[str, ...]) -> Iterator[list[str]]:
+    """While this lasts, torch's operators with one of `parts` in their names raise; the list says which were met.
+
+    `F.conv2d`, `nn.Conv2d` and `torch.ops.aten.conv2d` are all the operator `aten::convolution`.
+    """
+    reached: list[str] = []
+    if not parts:
+        yield reached
+        return
+
+    class Closed(TorchDispatchMode):
+        def __torch_dispatch__(self, operator, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+            name = operator._schema.name.split("::")[1]
+            if any(part in name for part in parts):
+                reached.append(f"torch's `{name}`")
+                raise AnswerIsAbsent(reached[-1])
+            return operator(*args, **(kwargs or {}))
+
+    with Closed():
+        yield reached
 
 
 def _in_words(error: BaseException) -> str:
@@ -125,12 +161,14 @@ def close(found: tuple[np.ndarray, ...], wanted: tuple[np.ndarray, ...], toleran
 
 
 def _copy(value: object) -> object:
-    return value.clone() if isinstance(value, torch.Tensor) else value
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    return list(value) if isinstance(value, list) else value
 
 
 def _same(before: object, after: object) -> bool:
     if not isinstance(before, torch.Tensor):
-        return True
+        return not isinstance(before, list) or before == after
     kept = before.shape == after.shape and before.requires_grad == after.requires_grad
     return kept and torch.equal(before, after.detach())
 

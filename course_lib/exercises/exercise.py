@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from course_lib import expect
-from course_lib.exercises.calls import WITH_GRAPH, Arguments, Outcome, close, run
+from course_lib.exercises.calls import DELEGATES, WITH_GRAPH, AnswerIsAbsent, Arguments, Outcome, close, run
 from course_lib.exercises.report import Hint, Result, sentence
 
 AUTOGRAD_IS_CUT_BY = (
@@ -90,6 +90,7 @@ class Exercise:
     draw: from a seeded generator and the case's index (0, 1, 2, …), the arguments of one call.
     reference: the right answer; open to read, for this is a course.
     answers: full names in the library that would be the answer; a function that calls one does not count.
+    operators: parts of names of torch's operators that would be the answer too ("conv"), by whatever way called.
     mistakes: at least three wrong answers, each with its own message.
     properties: what every right answer has.
     hints: a ladder, from a nudge to nearly the answer.
@@ -112,6 +113,7 @@ class Exercise:
     mistakes: tuple[Mistake, ...]
     properties: tuple[Property, ...]
     hints: tuple[str, ...]
+    operators: tuple[str, ...] = ()
     also_right: tuple[Callable[..., object], ...] = ()
     tolerance: float = 1e-4
     cases: int = 3
@@ -233,9 +235,14 @@ class Exercise:
         calls = self.calls(VISIBLE_SEED)
         try:
             with self._answers_closed(function):
-                outcomes = [run(function, c.arguments, quiet=i > 0) for i, c in enumerate(calls)]
+                outcomes = [
+                    run(function, c.arguments, quiet=i > 0, closed=self.operators) for i, c in enumerate(calls)
+                ]
         except Delegation as error:
             return Result(self, "failed", str(error))
+        reached = next((o.error for o in outcomes if o.error_type == AnswerIsAbsent.__name__), None)
+        if reached:
+            return Result(self, "failed", DELEGATES.format(reached.removeprefix(f"{AnswerIsAbsent.__name__}: ")))
         result = self.judge(calls, outcomes)
         if result.status == "failed" and not result.mistake:
             names = self._notebook_variables(function)
@@ -384,7 +391,7 @@ class Exercise:
         originals = {name: _library_function(name) for name in self.answers}
         for full_name, original in originals.items():
             if any(scope.get(used) is original for used in names):
-                raise Delegation(_delegates(full_name))
+                raise Delegation(DELEGATES.format(full_name))
         rooms = [module for key, module in list(sys.modules.items()) if key.startswith("course_lib.")]
         closed = [
             (room, full_name, original)
@@ -398,7 +405,7 @@ class Exercise:
         try:
             yield
             if called:
-                raise Delegation(_delegates(called[0]))
+                raise Delegation(DELEGATES.format(called[0]))
         finally:
             for room, full_name, original in closed:
                 setattr(room, full_name.rsplit(".", 1)[1], original)
@@ -417,10 +424,6 @@ def _library_function(full_name: str) -> Callable[..., object]:
     return getattr(import_module(place), name)
 
 
-def _delegates(full_name: str) -> str:
-    return f"your function calls {full_name}, which is the answer itself: write out what it does"
-
-
 class _Refusal:
     """Stands where the answer stood: to call it, or to take anything from it, is to delegate."""
 
@@ -429,7 +432,7 @@ class _Refusal:
 
     def __call__(self, *_: object, **__: object) -> None:
         self._called.append(self._full_name)  # also for whoever catches the exception
-        raise Delegation(_delegates(self._full_name))
+        raise Delegation(DELEGATES.format(self._full_name))
 
     def __getattr__(self, name: str) -> None:
         if name.startswith("__"):

@@ -3,6 +3,7 @@
 import os
 import textwrap
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -223,6 +224,35 @@ def test_calling_the_answer_does_not_count(exercise):
         assert result.points == 0
     x = torch.ones(1, 1, 2, 2)
     assert metrics.mse(x, 0 * x).item() == 1  # open again
+
+
+TORCH_ITSELF = {
+    "by its name": "def mean_square(x):\n    return torch.dot(x, x) / len(x)",
+    "by another name": "def mean_square(x):\n    return torch.ops.aten.dot(x, x) / len(x)",
+    "as a method": "def mean_square(x):\n    return x.dot(x) / len(x)",
+    "in another function": "def help_me(x):\n    return x @ x\ndef mean_square(x):\n    return help_me(x) / len(x)",
+    "and the exception caught": (
+        "def mean_square(x):\n    try:\n        return x.dot(x) / len(x)\n    except Exception:\n"
+        "        return x.square().mean()"
+    ),
+}
+
+
+@pytest.mark.parametrize("source", TORCH_ITSELF.values(), ids=TORCH_ITSELF)
+def test_an_operator_of_torch_can_be_the_answer(exercise, source):
+    closed = replace(exercise, operators=("dot",))
+    assert exercise.check(student(source)).passed
+    result = closed.check(student(source))
+    assert (result.status, result.points) == ("failed", 0)
+    assert "function calls torch's `dot`" in str(result)
+    assert "write out what it does" in str(result)
+    assert closed.check(student("def mean_square(x):\n    return x.square().mean()")).passed  # and others stay open
+
+
+def test_a_list_that_a_function_changes_is_told_and_stays_for_the_others():
+    given = [1, 2, 3]
+    outcome = run(lambda numbers: numbers.pop(), (given,))
+    assert (given, outcome.changed) == ([1, 2, 3], (0,))
 
 
 def test_or_reference(exercise, capsys):

@@ -143,7 +143,8 @@ def _run(code: list[tuple[int, str]], lab: Lab, seed: str, unsafe: bool, limits:
         task.mkdir()
         calls = _write_arrays(lab, seed, task)
         for _ in range(MOST_RUNS):
-            record = {"cells": code, "calls": calls, "left_out": list(report.left_out)}
+            record = {"cells": code, "calls": calls, "closed": {e.function: e.operators for e in lab.exercises},
+                      "left_out": list(report.left_out)}  # fmt: skip
             (task / "task.json").write_text(json.dumps(record))
             for path in (folder, *folder.rglob("*")):
                 path.chmod(0o755 if path.is_dir() else 0o644)

@@ -8,16 +8,12 @@ from pathlib import Path
 
 import course_lib
 from course_lib.exercises import LABS, Lab
+from course_lib.exercises.calls import AnswerIsAbsent
 
 SOURCE = Path(course_lib.__file__).parent
-ABSENT = "AnswerIsAbsent"
-
-ABSENT_MODULE = '''
-class {absent}(Exception):
-    """The function is an exercise's answer, and absent while answers are graded."""
-'''
+ABSENT = AnswerIsAbsent.__name__
 STUB = """
-from course_lib.exercises.absent import {absent}
+from course_lib.exercises.calls import {absent}
 
 
 class _Exercise:
@@ -45,7 +41,6 @@ def without_answers(lab: Lab, folder: Path) -> Path:
     exercises = target / "exercises"
     exercises.mkdir()
     (exercises / "__init__.py").write_text("", encoding="utf-8")
-    (exercises / "absent.py").write_text(ABSENT_MODULE.format(absent=ABSENT), encoding="utf-8")
     shutil.copy(SOURCE / "exercises" / "calls.py", exercises / "calls.py")
     names = "\n".join(f"{e.function} = _Exercise()" for e in lab.exercises)
     (exercises / f"{LABS[lab.module]}.py").write_text(STUB.format(absent=ABSENT, names=names), encoding="utf-8")
@@ -62,7 +57,7 @@ def without_answers(lab: Lab, folder: Path) -> Path:
 
 def _emptied(text: str, names: set[str]) -> str:
     tree = ast.parse(text)
-    raising = f'from course_lib.exercises.absent import {ABSENT}\nraise {ABSENT}("this function is the answer itself")'
+    raising = f'from course_lib.exercises.calls import {ABSENT}\nraise {ABSENT}("this function is the answer itself")'
     found = False
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name in names:

@@ -76,7 +76,7 @@ def main():
             say(missing=name)
             continue
         for position, arguments in enumerate(calls):
-            outcome = run(function, arguments, quiet=True)
+            outcome = run(function, arguments, quiet=True, closed=tuple(task["closed"][name]))
             say(
                 outcome=name, call=position, kind=outcome.kind, error=outcome.error, error_type=outcome.error_type,
                 blank=outcome.blank, changed=list(outcome.changed),
