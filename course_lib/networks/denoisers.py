@@ -161,12 +161,13 @@ class UNetDenoiser(nn.Module):
         return y - noise[..., :height, :width]
 
 
-def denoise(network: nn.Module, noisy: Images) -> Images:
+def denoise(network: nn.Module, noisy: Images, sigma: float | None = None) -> Images:
     """Run a grey-scale denoiser on images with any number of channels: each channel is an image of its own.
 
     Args:
-        network: of grey images, in evaluation mode; it is not told the noise level.
+        network: of grey images, in evaluation mode.
         noisy: y, (batch, channel, height, width), in the units that the network was trained in: [0, 1] for ours.
+        sigma: the noise level, for a network that is told it; None for a blind one.
 
     Returns:
         the estimate in the shape of `noisy`, without a gradient.
@@ -181,4 +182,5 @@ def denoise(network: nn.Module, noisy: Images) -> Images:
             "divide images in grey levels by 255"
         )
     with torch.no_grad():
-        return network(noisy.flatten(0, 1)[:, None]).view(noisy.shape)
+        grey = noisy.flatten(0, 1)[:, None]
+        return (network(grey) if sigma is None else network(grey, sigma)).view(noisy.shape)

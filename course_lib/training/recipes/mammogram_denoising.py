@@ -2,7 +2,7 @@
 
 A sample is a patch of a generated mammogram, its photons counted at a dose drawn anew, stabilised by Anscombe's
 transform and divided by 2·√dose, so that air is 1 and the noise white with σ = 1/(2·√dose). Mean squared errors are
-counted in units of σ²: otherwise the lowest dose would rule.
+divided by σ, for the best that can be reached grows about like σ: otherwise one end of the doses would rule.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ from course_lib.training.own_images import own_images
 from course_lib.training.recipe import Batch, Recipe
 
 MAMMOGRAMS = 150  # of the training split, in memory
-DOSE_SHARES = (1 / 400, 1 / 8)  # of the usual dose: the lowest and the highest
-VALIDATION_SHARES = (16, 64, 256)  # parts of the usual dose
+DOSE_SHARES = (1 / 1024, 1 / 8)  # of the usual dose: the lowest and the highest
+VALIDATION_SHARES = (16, 64, 256, 1024)  # parts of the usual dose
 PATCH = 96  # pixels a side
+WITH_CALCIFICATION = 0.25  # of the patches: calcifications are too small for chance to show them often
 DISPLAY = 4.0  # SSIM's constants are made for images that fill their range: ours are shown with this contrast
-PLAIN = (1,) * 7
+PLAIN = (1,) * 4
+SEEDS = (0, 1, 2)  # plain against dilated is the mean of so many runs
 
-Images = list[torch.Tensor]
+Breasts = list[tuple[torch.Tensor, torch.Tensor]]  # an image (1, height, width); row and column of calcifications
 
 
 class Sample(NamedTuple):
@@ -46,8 +48,9 @@ class Sample(NamedTuple):
 
 
 @cache
-def training_images() -> Images:
-    return [mammogram("train", index).image[0] for index in range(MAMMOGRAMS)]
+def training_breasts() -> Breasts:
+    breasts = [mammogram("train", index) for index in range(MAMMOGRAMS)]
+    return [(breast.image[0], breast.calcifications[:, :2].round().int()) for breast in breasts]
 
 
 @cache
@@ -56,9 +59,9 @@ def validation_images() -> torch.Tensor:
     return torch.cat([mammogram("validation", index).image[..., 128:384, 16:272] for index in range(6)])
 
 
-def batch(images: Callable[[], Images], generator: torch.Generator, size: int) -> Sample:
-    """`size` patches, each at a dose of its own: as often between 1/400 and 1/200 as between 1/16 and 1/8."""
-    pool = images()
+def batch(breasts: Callable[[], Breasts], generator: torch.Generator, size: int) -> Sample:
+    """`size` patches, each at a dose of its own: as often between 1/1024 and 1/512 as between 1/16 and 1/8."""
+    pool = breasts()
     x = torch.stack([_patch(pool, generator) for _ in range(size)])
     low, high = (math.log(share) for share in DOSE_SHARES)
     doses = USUAL_DOSE * torch.exp(low + (high - low) * torch.rand(size, generator=generator))
@@ -69,33 +72,41 @@ def batch(images: Callable[[], Images], generator: torch.Generator, size: int) -
     return Sample(target, noisy, 1 / unit[:, 0, 0, 0], torch.randn(x.shape, generator=generator))
 
 
-def _patch(pool: Images, generator: torch.Generator) -> torch.Tensor:
+def _patch(pool: Breasts, generator: torch.Generator) -> torch.Tensor:
     """A patch of a random image, mirrored upside down or not; one that is all air is drawn again."""
+
+    def chance(most: int) -> int:
+        return int(torch.randint(most, (), generator=generator))
+
     while True:
-        image = pool[int(torch.randint(len(pool), (), generator=generator))]
-        top, left = (int(torch.randint(side - PATCH + 1, (), generator=generator)) for side in image.shape[-2:])
-        patch = image[:, top : top + PATCH, left : left + PATCH]
+        image, spots = pool[chance(len(pool))]
+        ends = [side - PATCH for side in image.shape[-2:]]
+        corner = [chance(end + 1) for end in ends]
+        if len(spots) and torch.rand((), generator=generator) < WITH_CALCIFICATION:
+            about = spots[chance(len(spots))].tolist()
+            corner = [min(max(place - chance(PATCH), 0), end) for place, end in zip(about, ends, strict=True)]
+        patch = image[:, corner[0] : corner[0] + PATCH, corner[1] : corner[1] + PATCH]
         if patch.amax() > 0:
             return patch.flip(-2) if torch.rand((), generator=generator) < 0.5 else patch
 
 
 def squared_error(network: nn.Module, sample: Batch) -> torch.Tensor:
-    """The mean squared error of each patch in units of σ², and the mean of these."""
+    """The mean squared error of each patch over its σ, and the mean of these."""
     target, noisy, sigma, _ = sample
-    error = (network(noisy).float() - target).square().mean(dim=(1, 2, 3))
-    return (error / sigma.square()).mean()
+    error = (network(noisy, sigma).float() - target).square().mean(dim=(1, 2, 3))
+    return (error / sigma).mean()
 
 
 def sure(network: nn.Module, sample: Batch) -> torch.Tensor:
     """The same, estimated without looking at the target."""
     _, noisy, sigma, direction = sample
-    return (mc_sure(lambda y: network(y).float(), noisy, sigma, direction) / sigma.square()).mean()
+    return (mc_sure(lambda y: network(y, sigma).float(), noisy, sigma, direction) / sigma).mean()
 
 
 def image_loss(name: str, network: nn.Module, sample: Batch) -> torch.Tensor:
     """One of `LOSSES`, on images with the contrast that they are shown with."""
-    target, noisy, *_ = sample
-    return LOSSES[name](DISPLAY * network(noisy).float(), DISPLAY * target)
+    target, noisy, sigma, _ = sample
+    return LOSSES[name](DISPLAY * network(noisy, sigma).float(), DISPLAY * target)
 
 
 def validate(images: Callable[[], torch.Tensor], network: nn.Module) -> dict[str, float]:
@@ -106,7 +117,7 @@ def validate(images: Callable[[], torch.Tensor], network: nn.Module) -> dict[str
     for part in VALIDATION_SHARES:
         dose = USUAL_DOSE / part
         counts = xray_counts(x, dose, torch.Generator().manual_seed(part)).to(device)
-        estimate = denoise_counts(counts, dose, lambda noisy, sigma: denoise(network, noisy).float())
+        estimate = denoise_counts(counts, dose, lambda noisy, sigma: denoise(network, noisy, sigma).float())
         found[f"psnr_{part}"] = float(psnr(estimate.cpu(), x).mean())
     return found
 
@@ -116,14 +127,14 @@ def recipe(
     network: Callable[[], nn.Module] = DilatedCNN,
     loss: Callable[[nn.Module, Batch], torch.Tensor] = squared_error,
     *,
-    steps: int = 3000,
-    training: Callable[[], Images] = training_images,
+    seed: int = 0,
+    training: Callable[[], Breasts] = training_breasts,
     validation: Callable[[], torch.Tensor] = validation_images,
 ) -> Recipe:
     return Recipe(
         name=name, network=network, batch=partial(batch, training), loss=loss, validate=partial(validate, validation),
-        steps=steps, batch_size=8, learning_rate=2e-3, warm_up=100,
-        data=partial(on_own_data, name, network, loss, steps),
+        seed=seed, steps=4000, batch_size=8, learning_rate=4e-3, warm_up=100,
+        data=partial(on_own_data, name, network, loss, seed),
     )  # fmt: skip
 
 
@@ -131,16 +142,25 @@ def recipe(
 
 
 def on_own_data(
-    name: str, network: Callable[[], nn.Module], loss: Callable[..., torch.Tensor], steps: int, folder: Path
+    name: str, network: Callable[[], nn.Module], loss: Callable[..., torch.Tensor], seed: int, folder: Path
 ) -> Recipe:
     """The same recipe on a folder of mammograms; see `training.own_images`."""
     training, validation = own_images(mammogram_files(folder), lambda path: read_mammogram(path).image[0], PATCH)
-    return recipe(name, network, loss, steps=steps, training=lambda: training, validation=lambda: validation)
+    nothing_known = [(image, torch.zeros(0, 2, dtype=torch.int)) for image in training]
+    return recipe(name, network, loss, seed=seed, training=lambda: nothing_known, validation=lambda: validation)
+
+
+def _comparison(seed: int) -> tuple[Recipe, Recipe]:
+    """Plain and dilated from the same seed, and so on the same batches."""
+    end = f"_{seed}" if seed else ""
+    return (
+        recipe(f"mammogram_plain{end}", partial(DilatedCNN, PLAIN), seed=seed),
+        recipe(f"mammogram_dilated{end}", seed=seed),
+    )
 
 
 RECIPES = (
-    recipe("mammogram_plain", partial(DilatedCNN, PLAIN)),
-    recipe("mammogram_dilated"),
+    *(one for seed in SEEDS for one in _comparison(seed)),
     recipe("mammogram_sure", loss=sure),
-    *(recipe(f"mammogram_{name}", loss=partial(image_loss, name), steps=1500) for name in ("l1", "ssim", "mixed")),
+    *(recipe(f"mammogram_{name}", loss=partial(image_loss, name)) for name in ("l1", "ssim", "mixed")),
 )
