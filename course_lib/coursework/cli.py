@@ -38,13 +38,19 @@ def start(
 @app.command()
 def evaluate(
     module: Annotated[str, typer.Argument(help="01, wiener_filtering or 01_wiener_filtering")],
-    data: Annotated[Path, typer.Option("--data", help="a folder of images; 02, 09 also NIfTI and fastMRI files")],
+    data: Annotated[
+        Path, typer.Option("--data", help="a folder of images; 05 also DICOM; 02, 09 also NIfTI and fastMRI")
+    ],
     out: Annotated[Path, typer.Option("--out", help="the JSON file to write")],
     sigma: Annotated[
         list[str] | None,
         typer.Option(
             "--sigma", help="01, 04: noise level; 25/255, or in 04 10, 30 and 50/255, if none is given; repeats"
         ),
+    ] = None,
+    dose: Annotated[
+        list[str] | None,
+        typer.Option("--dose", help="05: part of the usual dose; 1/16 and 1/64 if none is given; repeats"),
     ] = None,
     acceleration: Annotated[
         list[float] | None, typer.Option("--acceleration", help="02, 09: R, from 1; 4 and 8 if none is given; repeats")
@@ -64,7 +70,9 @@ def evaluate(
     """Run a module's methods on a folder of your own data: a table, and a JSON file."""
     from course_lib.coursework.evaluate import evaluate_module
 
-    options = {"sigma": sigma, "acceleration": acceleration, "mask": mask, "slices": slices, "weights": weights}
+    options = {
+        "sigma": sigma, "dose": dose, "acceleration": acceleration, "mask": mask, "slices": slices, "weights": weights,
+    }  # fmt: skip
     given = {name: value for name, value in options.items() if value not in (None, [])}
     evaluate_module(module, data, out, seed=seed, **given)
 

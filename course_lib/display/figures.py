@@ -72,6 +72,10 @@ METHODS = {
     "dncnn": Method("DnCNN", VERMILION, "--", "$D$"),
     "bf_dncnn": Method("BF-DnCNN", BLACK, "-", "$F$"),
     "nlm": Method("non-local means", PURPLE, "-.", "$N$"),
+    "anscombe_nlm": Method("Anscombe + non-local means", GREEN, "--", "$A$"),
+    "plain": Method("plain CNN", SKY, "-.", "$1$"),
+    "dilated": Method("dilated CNN", BLACK, "-", "$3$"),
+    "sure": Method("dilated CNN, by SURE", ORANGE, ":", "$S$"),
     "bm3d": Method("BM3D", SKY, ":", "$B$"),
     "wavelet_threshold": Method("wavelet thresholding", ORANGE, "-.", "$W$"),
     "cascade": Method("data-consistency cascade", BLACK, "-", "*"),
@@ -180,6 +184,7 @@ def show_images(
     for ax, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
         shown = ax.imshow(picture, vmin=low, vmax=high)
         ax.set_title(title)
+        ax.set_anchor("N")  # titles in one line, also of images of different shapes
         if colorbar:
             figure.colorbar(shown, ax=ax, shrink=0.8)
     for ax in axes.flat:

@@ -14,6 +14,7 @@ LABS = {
     "01_wiener_filtering": "wiener_filtering",
     "02_compressed_sensing": "compressed_sensing",
     "04_blind_denoising": "blind_denoising",
+    "05_mammogram_denoising": "mammogram_denoising",
     "09_data_consistency_cascades": "data_consistency_cascades",
 }
 

@@ -27,7 +27,7 @@ DELEGATES = "your function calls {}, which is the answer itself: write out what 
 UNWRITTEN = "`{}` is not written yet: solve its exercise first, or run the cell with its `or_reference`"
 
 
-class AnswerIsAbsent(Exception):
+class AnswerIsAbsent(Exception):  # noqa: N818  graders read this name
     """The function called what would be the answer: the library's own function, or an operator of torch."""
 
 
@@ -134,12 +134,12 @@ def as_arrays(value: object) -> tuple[tuple[np.ndarray, ...] | None, str]:
         return None, expect.describe(value)
     if isinstance(value, torch.Tensor):
         plain = value.detach().cpu().to_dense().resolve_conj().resolve_neg()
-        plain = plain.float() if plain.dtype == torch.bfloat16 else plain
+        plain = plain.float() if plain.dtype in (torch.bfloat16, torch.bool) else plain
         return (plain.numpy().copy(),), "a tensor"
-    if isinstance(value, (bool, int, float, complex, np.number)):
-        return (np.asarray(value),), "a number"
+    if isinstance(value, (bool, int, float, complex, np.number, np.bool_)):
+        return (np.asarray(float(value) if isinstance(value, (bool, np.bool_)) else value),), "a number"
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-        return (value.copy(),), "a numpy array"
+        return (value.astype(np.float32) if value.dtype.kind == "b" else value.copy(),), "a numpy array"
     return None, expect.describe(value)
 
 

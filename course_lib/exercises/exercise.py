@@ -235,9 +235,7 @@ class Exercise:
         calls = self.calls(VISIBLE_SEED)
         try:
             with self._answers_closed(function):
-                outcomes = [
-                    run(function, c.arguments, quiet=i > 0, closed=self.operators) for i, c in enumerate(calls)
-                ]
+                outcomes = [run(function, c.arguments, quiet=i > 0, closed=self.operators) for i, c in enumerate(calls)]
         except Delegation as error:
             return Result(self, "failed", str(error))
         reached = next((o.error for o in outcomes if o.error_type == AnswerIsAbsent.__name__), None)
@@ -297,7 +295,7 @@ class Exercise:
             try:
                 with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
                     told = p.holds([calls[i].arguments for i in mine], [v[0] if len(v) == 1 else v for v in values])
-            except (ValueError, IndexError, TypeError):  # shapes that do not even combine
+            except (ValueError, IndexError, TypeError, AttributeError):  # shapes that do not combine, several results
                 told = f"the returned shapes are {', '.join(str(v[0].shape) for v in values)}"
             if told is not None:
                 return told

@@ -114,6 +114,7 @@ LECTURES = {
         "at noise level 60/255",
         {"255 σ": "ArrowLeft", "row": "ArrowRight", "column": "ArrowRight"},
     ),
+    "05_mammogram_denoising": ("at 1/64 of the dose", {"dose": "ArrowRight", "share of SSIM": "ArrowRight"}),
     "09_data_consistency_cascades": ("at acceleration 4", {"blocks": "ArrowLeft", "acceleration": "ArrowRight"}),
 }
 

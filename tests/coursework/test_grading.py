@@ -278,6 +278,28 @@ def test_delegating_scores_nothing_with_that_status(name):
 
 
 @needs_sandbox
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        "torch.nn.functional.conv2d(x, w, padding=dilation, dilation=dilation)",
+        "torch.ops.aten.convolution(x, w, None, [1, 1], [dilation] * 2, [dilation] * 2, False, [0, 0], 1)",
+    ],
+)
+def test_an_operator_of_torch_that_is_the_answer_delegates(convolution):
+    module = find_module("05")
+    notebook = short(load(module.solution.with_suffix(".ipynb")))
+    answer(notebook, "dilated_convolution")["source"] = (
+        "def dilated_convolution(image, kernel, dilation):\n    x, w = image[None, None], kernel[None, None]\n"
+        f"    return {convolution}[0, 0]"
+    )
+    result = grade_one(Submission("student", "file", json.dumps(notebook)), module.id, SEED, limits=LIMITS)
+    assert {e.function: e.status for e in result.exercises if e.status != "passed"} == {
+        "dilated_convolution": "delegates"
+    }
+    assert points(result)["dilated_convolution"] == 0
+
+
+@needs_sandbox
 def test_a_function_made_by_or_reference_is_blank_work():
     result = grade(solved(wiener_gain=answer(BLANK, "wiener_gain")["source"]))
     assert status(result)["wiener_gain"] == "not attempted"

@@ -165,6 +165,9 @@ WEIRD = {
     ),
     "exits": "import sys\ndef mean_square(x):\n    sys.exit()",
     "a generator": "def mean_square(x):\n    yield 1",
+    "truth values": "def mean_square(x):\n    return x > 0",
+    "one truth value": "def mean_square(x):\n    return bool((x > 0).any())",
+    "a list of numbers": "def mean_square(x):\n    return x.tolist()",
 }
 
 
