@@ -13,6 +13,7 @@ from course_lib.data.mammogram_files import (
 )
 from course_lib.data.mammograms import Mammogram, mammogram
 from course_lib.data.mri_files import FastMRIVolume, centre_crop, read_fastmri, read_nifti_slices
+from course_lib.data.nerve_tissue import NerveTissue, nerve_tissue
 from course_lib.data.phantoms import (
     SHEPP_LOGAN,
     Ellipse,
@@ -38,10 +39,10 @@ from course_lib.data.readers import image_files, luminance, read_image
 
 __all__ = [
     "Ellipse", "FastMRIVolume", "Finding", "Mammogram", "MammogramFile", "MiasInfo", "NETWORK_TEST_PHOTOGRAPHS",
-    "NETWORK_TRAINING_PHOTOGRAPHS", "NETWORK_VALIDATION_PHOTOGRAPHS", "PHOTOGRAPHS", "SHEPP_LOGAN",
+    "NETWORK_TRAINING_PHOTOGRAPHS", "NETWORK_VALIDATION_PHOTOGRAPHS", "NerveTissue", "PHOTOGRAPHS", "SHEPP_LOGAN",
     "TEST_PHOTOGRAPHS", "TRAINING_PHOTOGRAPHS", "brain_anatomy", "brain_population", "brain_subject",
     "breast_region", "centre_crop", "ellipse_kspace", "ellipse_phantom", "ellipse_sinogram", "gaussian_images",
-    "image_files", "luminance", "mammogram", "mammogram_files", "moving_phantom", "photographs",
+    "image_files", "luminance", "mammogram", "mammogram_files", "moving_phantom", "nerve_tissue", "photographs",
     "power_law_spectrum", "read_dicom", "read_fastmri", "read_image", "read_mammogram", "read_mias_info",
     "read_nifti_slices", "whole_photographs", "with_symmetries",
 ]  # fmt: skip
