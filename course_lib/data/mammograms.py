@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -24,6 +23,7 @@ from jaxtyping import Bool, Float
 
 from course_lib import expect
 from course_lib.data.power_law import gaussian_images, power_law_spectrum
+from course_lib.data.splits import Split, generator_of
 
 PIXEL_MM = 0.2  # as in mini-MIAS
 EDGE_MM = 12.0  # from the skin to where the breast is as thick as between the plates
@@ -34,8 +34,6 @@ STRAND = 0.035  # what a strand adds where the tissue is glandular
 MASS_MM, MASS_CONTRAST = (3.0, 8.0), (0.05, 0.12)  # radius
 CLUSTER_MM, CLUSTER_COUNT = 5.0, (6, 15)  # radius of a cluster, calcifications in it
 CALCIFICATION_MM, CALCIFICATION_CONTRAST = (0.25, 0.6), (0.05, 0.16)  # width at half of its height
-
-SPLITS = {"train": range(0, 10_000), "validation": range(10_000, 11_000), "test": range(11_000, 12_000)}
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Mammogram:
 
 
 def mammogram(
-    split: Literal["train", "validation", "test"],
+    split: Split,
     index: int,
     size: tuple[int, int] = (512, 384),
     *,
@@ -75,12 +73,8 @@ def mammogram(
     Raises:
         InputError: another split, an index that it does not have, a size too small for a breast.
     """
-    if split not in SPLITS:
-        raise expect.InputError(f"expected the split among {', '.join(SPLITS)}, got {expect.describe(split)}")
-    if expect.count("the index", index, least=0) >= len(SPLITS[split]):
-        raise expect.InputError(f"expected the index below {len(SPLITS[split])}, got {index}")
+    generator = generator_of(split, index)
     height, width = (expect.image_size(side, least=192) for side in size)
-    generator = torch.Generator().manual_seed(SPLITS[split][index])
     place = _Places(height, width, generator)
     x = _tissue(place, generator)
     masses, calcifications = _masses(place, generator), _calcifications(place, generator)

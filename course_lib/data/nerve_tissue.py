@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -24,14 +23,13 @@ from scipy.ndimage import distance_transform_edt
 
 from course_lib import expect
 from course_lib.data.power_law import gaussian_images, power_law_spectrum
+from course_lib.data.splits import Split, generator_of
 
-PIXEL_NM = 4.0
 CELLS_A_MEGAPIXEL = 700
 BEND = 14.0  # pixels: how far the plane is bent
 THIN, WIDE = 2.5, 9.0  # width in pixels of a membrane cut straight and of one cut obliquely
 CYTOPLASM, MEMBRANE = 0.66, 0.24  # grey values
 GRAIN = 0.07  # standard deviation of the white noise
-SPLITS = {"train": range(0, 10_000), "validation": range(10_000, 11_000), "test": range(11_000, 12_000)}
 
 Plane = Float[torch.Tensor, "height width"]
 
@@ -53,9 +51,7 @@ class NerveTissue:
     organelles: Bool[torch.Tensor, "height width"]
 
 
-def nerve_tissue(
-    split: Literal["train", "validation", "test"], index: int, size: tuple[int, int] = (512, 512)
-) -> NerveTissue:
+def nerve_tissue(split: Split, index: int, size: tuple[int, int] = (512, 512)) -> NerveTissue:
     """One section of a split; the same arguments give the same image.
 
     Args:
@@ -66,12 +62,8 @@ def nerve_tissue(
     Raises:
         InputError: another split, an index that it does not have, a size too small.
     """
-    if split not in SPLITS:
-        raise expect.InputError(f"expected the split among {', '.join(SPLITS)}, got {expect.describe(split)}")
-    if expect.count("the index", index, least=0) >= len(SPLITS[split]):
-        raise expect.InputError(f"expected the index below {len(SPLITS[split])}, got {index}")
+    generator = generator_of(split, index)
     height, width = (expect.image_size(side, least=64) for side in size)
-    generator = torch.Generator().manual_seed(SPLITS[split][index])
     cells, distance, width_here, darkness = _borders(height, width, generator)
     # dark in the middle, with a soft rim; an oblique cut spreads the same stain over a wider band
     profile = torch.sigmoid((width_here / 2 - distance) / 0.7)

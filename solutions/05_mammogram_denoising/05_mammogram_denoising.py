@@ -580,16 +580,18 @@ def found_in(images):
     return spots > elsewhere.sort(descending=True).values[math.floor(area * 0.5) - 1]
 
 
+hits = {}
 denoisers["mixture"] = lambda y, sigma: 0.7 * networks.denoise(network, y, sigma) + 0.3 * y
 for part in (16, 64, 256):
     for method in ("noisy", *denoisers):
         if (method, part) not in images:
             images[method, part] = images_of(method, part)
-        hits, before = found_in(images[method, part]), found_in(images["noisy", part])
+        now = hits[method, part] = found_in(images[method, part])
+        before = hits["noisy", part]
         rate = float(detection_rate(*responses(images[method, part]), area, 0.5))
         low, high = metrics.proportion_interval(round(rate * count), count)
         line = f"PSNR ≈ {psnr_of(images[method, part]):.1f} dB, detection rate ≈ {rate:.2f} (≈ {low:.2f} to ≈ {high:.2f})"
-        print(f"dose 1/{part}, {method}: {line}, lost ≈ {int((before & ~hits).sum())}, won ≈ {int((hits & ~before).sum())}")
+        print(f"dose 1/{part}, {method}: {line}, lost ≈ {int((before & ~now).sum())}, won ≈ {int((now & ~before).sum())}")
 
 # %% [markdown]
 # Second: look. The same cluster at a 64th of the dose; a circle is a calcification that the detector finds, a cross one that it misses, and a square is a false positive.

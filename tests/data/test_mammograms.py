@@ -7,6 +7,7 @@ import torch
 
 from course_lib.data import mammogram
 from course_lib.data import mammograms as generator
+from course_lib.data.splits import SPLITS
 from course_lib.expect import InputError
 
 
@@ -35,7 +36,7 @@ def test_the_same_arguments_give_the_same_image_and_no_two_women_are_alike():
     assert torch.equal(a.image, again.image)
     assert torch.equal(a.calcifications, again.calcifications)
     assert (a.image - b.image).abs().mean() > 0.02
-    seeds = [set(seeds) for seeds in generator.SPLITS.values()]
+    seeds = [set(seeds) for seeds in SPLITS.values()]
     assert sum(map(len, seeds)) == len(set.union(*seeds))
 
 
