@@ -8,12 +8,13 @@ no training image shows any part of.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from course_lib import expect
 from course_lib.data.brain import brain_anatomy
@@ -26,6 +27,9 @@ REACH_MM = (10, 10, 4)  # the largest displacement to the right, to the front an
 TURN, SCALE = 0.09, 0.06  # the largest turn in radians (5°), and change in size
 CONTRAST = 0.2  # the largest change of a tissue's intensity, as a share of it
 BIAS = 0.15  # likewise, from the receiver's field, at the border of the field of view
+TISSUES = ("other", "grey matter", "white matter")  # the labels 0, 1 and 2
+GAMMA = (0.65, 1.55)  # another scanner's contrast: the exponent of all intensities
+GRAIN = (0.02, 0.08)  # and the standard deviation of its noise
 
 
 class Split(NamedTuple):
@@ -71,9 +75,7 @@ def brain_population(
     Raises:
         InputError: another split, more subjects or slices than it has, a size outside 2 to 256.
     """
-    if split not in SPLITS:
-        raise expect.InputError(f"expected the split among {', '.join(SPLITS)}, got {expect.describe(split)}")
-    seeds, heights = SPLITS[split]
+    seeds, heights = _split(split)
     expect.count("the number of subjects", subjects)
     expect.count("the first subject", first, least=0)
     if first + subjects > len(seeds):
@@ -81,6 +83,12 @@ def brain_population(
     if expect.count("the number of slices", slices) > len(heights):
         raise expect.InputError(f"expected at most {len(heights)} slices a subject, got {slices}")
     return torch.cat([_some_slices(seeds[first + i], heights, slices, size) for i in range(subjects)])
+
+
+def _split(name: str) -> Split:
+    if name not in SPLITS:
+        raise expect.InputError(f"expected the split among {', '.join(SPLITS)}, got {expect.describe(name)}")
+    return SPLITS[name]
 
 
 def _some_slices(seed: int, heights: Sequence[int], slices: int, size: int) -> torch.Tensor:
@@ -99,17 +107,71 @@ def brain_subject(seed: int, heights_mm: Sequence[float], size: int = 128) -> Fl
     Returns:
         float32 in [0, 1], (slices, 1, size, size).
     """
+    return _subject(seed, heights_mm, size, torch.Generator().manual_seed(seed)).image
+
+
+@dataclass(frozen=True)
+class BrainTissue:
+    """Slices of one subject, and the tissue of each pixel.
+
+    Attributes:
+        image: T1-weighted, float32 in [0, 1], (slices, 1, size, size).
+        labels: 0 for everything else, 1 for grey and 2 for white matter, (slices, size, size): the one with the
+            largest share of the pixel.
+    """
+
+    image: Float[torch.Tensor, "slices 1 size size"]
+    labels: Int[torch.Tensor, "slices size size"]
+
+
+def brain_tissue(
+    split: Literal["train", "validation", "test", "held_out_slab"],
+    index: int,
+    heights_mm: Sequence[float],
+    size: int = 128,
+    *,
+    other_scanner: bool = False,
+) -> BrainTissue:
+    """T1-weighted slices of one deformed brain, with the grey and white matter that they show.
+
+    The tissue maps are deformed with the image, so image and labels fit exactly: no expert's hand has drawn them, and
+    no expert's disagreement is in them.
+
+    Args:
+        split: as in `brain_population`; its subjects are the same people.
+        index: which subject of the split, from 0.
+        heights_mm: MNI z coordinates of the slices; 2 mm apart they are a volume of cubes at 128 pixels.
+        size: pixels a side, for a field of view of 256 mm.
+        other_scanner: whether contrast and noise are another scanner's: intensities to a power between 0.65 and 1.55,
+            and white noise of a standard deviation between 0.02 and 0.08, both drawn for the subject.
+
+    Raises:
+        InputError: another split, an index that it does not have, a size outside 2 to 256.
+    """
+    seeds = _split(split).seeds
+    if expect.count("the index", index, least=0) >= len(seeds):
+        raise expect.InputError(f"expected the index below {len(seeds)}, got {index}")
+    generator = torch.Generator().manual_seed(seeds[index])
+    tissue = _subject(seeds[index], heights_mm, size, generator)
+    if not other_scanner:
+        return tissue
+    gamma, grain = (low + (high - low) * float(torch.rand((), generator=generator)) for low, high in (GAMMA, GRAIN))
+    noise = torch.randn(tissue.image.shape, generator=generator)
+    return BrainTissue((tissue.image**gamma + grain * noise).clamp(0, 1), tissue.labels)
+
+
+def _subject(seed: int, heights_mm: Sequence[float], size: int, generator: torch.Generator) -> BrainTissue:
     expect.count("the subject's seed", seed, least=0)
     if expect.image_size(size) > 256:
         raise expect.InputError(f"expected a size of at most 256 pixels, got {size}")
-    generator = torch.Generator().manual_seed(seed)
     heights = torch.tensor(list(heights_mm), dtype=torch.float32)
     points = _grid(heights, size)
     t1, grey, white = _sample(points + displacement(points, generator))
     grey_gain, white_gain, *slope = _uniform(5, generator)
     x = t1 * (1 + CONTRAST * (grey_gain * grey + white_gain * white))
     x = x * (1 + BIAS * (points @ torch.stack(slope)) / (FIELD_OF_VIEW_MM / 2))
-    return (x / x.amax(dim=(1, 2), keepdim=True).clamp(min=1e-6))[:, None].clamp(0, 1)
+    x = (x / x.amax(dim=(1, 2), keepdim=True).clamp(min=1e-6))[:, None].clamp(0, 1)
+    return BrainTissue(x, torch.stack([1 - grey - white, grey, white]).argmax(0))
 
 
 def displacement(
