@@ -2,10 +2,10 @@
 PYTHON ?= python3
 PORT ?=
 
-.PHONY: lab test notebooks timings bench soak setup
+.PHONY: lab test notebooks timings bench studies soak setup
 
 lab:
 	@$(PYTHON) make.py lab $(if $(PORT),--port $(PORT))
 
-setup test notebooks timings bench soak:
+setup test notebooks timings bench studies soak:
 	@$(PYTHON) make.py $@

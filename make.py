@@ -208,6 +208,12 @@ def bench():
     return run("python", "benchmarks/run.py") or run("python", "benchmarks/grading.py")
 
 
+def studies(names):
+    """What takes longer than a notebook may: many trainings, recorded with seeds and commit."""
+    set_up("dev")
+    return run("python", "studies/run.py", *names)
+
+
 def soak():
     """What takes longer than a test should: many more random cases, every notebook in the browser."""
     set_up("dev")
@@ -230,6 +236,8 @@ def main():
     commands.add_parser("timings", help="measure every notebook's seconds on one thread")
     commands.add_parser("bench", help="slider latency, and speed side by side with peers")
     commands.add_parser("soak", help="what takes longer than a test should")
+    studies_parser = commands.add_parser("studies", help="what takes longer than a notebook may, recorded")
+    studies_parser.add_argument("names", nargs="*", help="some of them; all if none is named")
     options = parser.parse_args()
 
     if options.command == "lab":
@@ -238,6 +246,8 @@ def main():
         return set_up("student")
     if options.command == "test":
         return test(options.arguments)
+    if options.command == "studies":
+        return studies(options.names)
     if options.command in ("bench", "soak"):
         return bench() if options.command == "bench" else soak()
     return course(options.command, *(["--force"] if getattr(options, "force", False) else []))

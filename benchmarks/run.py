@@ -24,12 +24,13 @@ from denoisers import denoisers
 from radon import radon
 from scipy.ndimage import convolve
 from scipy.signal import fftconvolve
+from segmentation import segmentation
 
 from course_lib import classical, data, physics
 from course_lib.exercises import wiener_filtering as lab
 
 TABLE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-PEERS = ("torch", "numpy", "scipy", "scikit-image", "sigpy", "pywavelets", "bm3d")
+PEERS = ("torch", "numpy", "scipy", "scikit-image", "sigpy", "pywavelets", "bm3d", "monai")
 
 SIGMA = 25 / 255
 
@@ -155,6 +156,6 @@ def checks() -> None:
 if __name__ == "__main__":
     print(f"torch threads: {torch.get_num_threads()}")
     sensing = compressed_sensing(pair, lambda *row: shown(Row(*row)))
-    write([*wiener(), *radon(pair), *sensing, *cascade(pair), *denoisers(pair)])
+    write([*wiener(), *radon(pair), *sensing, *cascade(pair), *denoisers(pair), *segmentation(pair)])
     slider()
     checks()

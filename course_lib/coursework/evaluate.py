@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from course_lib import expect
 from course_lib.coursework.modules import Module
+from course_lib.display.progress import say
 from course_lib.files import check_writable, write_whole
 
 if TYPE_CHECKING:
@@ -139,13 +140,6 @@ def averaged(files: list[Path], measure: Callable[[Path, int], Measured], unit: 
     if used < len(files):
         say(f"used {used} of {len(files)} {unit}s")
     return [Row(*key, sum(found) / len(found), len(found)) for key, found in values.items()]
-
-
-def say(text: str) -> None:
-    """One line on stderr, above the progress bar."""
-    from tqdm import tqdm
-
-    tqdm.write(expect.one_line(f"course: {text}"), file=sys.stderr)
 
 
 def check_images(images: torch.Tensor, path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import course_lib
 from course_lib import expect
-from course_lib.coursework.evaluate import say
 from course_lib.coursework.modules import ROOT
+from course_lib.display.progress import say
 
 INTERRUPTED = 130  # the exit status that shells give to Ctrl-C
 

@@ -36,13 +36,15 @@ from course_lib.data.photographs import (
 from course_lib.data.population import TISSUES, BrainTissue, brain_population, brain_subject, brain_tissue
 from course_lib.data.power_law import gaussian_images, power_law_spectrum
 from course_lib.data.readers import image_files, luminance, read_image
+from course_lib.data.segmentation_files import SegmentedImage, segmented_images
 
 __all__ = [
     "BrainTissue", "Ellipse", "FastMRIVolume", "Finding", "Mammogram", "MammogramFile", "MiasInfo",
     "NETWORK_TEST_PHOTOGRAPHS", "NETWORK_TRAINING_PHOTOGRAPHS", "NETWORK_VALIDATION_PHOTOGRAPHS", "NerveTissue",
-    "PHOTOGRAPHS", "SHEPP_LOGAN", "TEST_PHOTOGRAPHS", "TISSUES", "TRAINING_PHOTOGRAPHS", "brain_anatomy",
-    "brain_population", "brain_subject", "brain_tissue", "breast_region", "centre_crop", "ellipse_kspace", "ellipse_phantom", "ellipse_sinogram", "gaussian_images",
-    "image_files", "luminance", "mammogram", "mammogram_files", "moving_phantom", "nerve_tissue", "photographs",
-    "power_law_spectrum", "read_dicom", "read_fastmri", "read_image", "read_mammogram", "read_mias_info",
-    "read_nifti_slices", "whole_photographs", "with_symmetries",
+    "PHOTOGRAPHS", "SHEPP_LOGAN", "SegmentedImage", "TEST_PHOTOGRAPHS", "TISSUES", "TRAINING_PHOTOGRAPHS",
+    "brain_anatomy", "brain_population", "brain_subject", "brain_tissue", "breast_region", "centre_crop",
+    "ellipse_kspace", "ellipse_phantom", "ellipse_sinogram", "gaussian_images", "image_files", "luminance",
+    "mammogram", "mammogram_files", "moving_phantom", "nerve_tissue", "photographs", "power_law_spectrum",
+    "read_dicom", "read_fastmri", "read_image", "read_mammogram", "read_mias_info", "read_nifti_slices",
+    "segmented_images", "whole_photographs", "with_symmetries",
 ]  # fmt: skip

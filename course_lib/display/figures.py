@@ -79,6 +79,12 @@ METHODS = {
     "bm3d": Method("BM3D", SKY, ":", "$B$"),
     "wavelet_threshold": Method("wavelet thresholding", ORANGE, "-.", "$W$"),
     "cascade": Method("data-consistency cascade", BLACK, "-", "*"),
+    "threshold": Method("threshold", GREY, ":", "$t$"),
+    "window": Method("window classifier", PURPLE, "--", "$w$"),
+    "coarse_fcn": Method("FCN without skips", ORANGE, ":", "$c$"),
+    "fcn": Method("FCN with skips", ORANGE, "-.", "$f$"),
+    "unet": Method("U-Net", BLUE, "-", "$U$"),
+    "vnet": Method("V-Net", GREEN, "--", "$V$"),
     "ista": Method("ISTA", ORANGE, "--", ">"),
     "fista": Method("FISTA", BLUE, "-", "h"),
 }
@@ -107,6 +113,28 @@ def as_picture(image: object) -> np.ndarray:
     if array.ndim != 2 and not (array.ndim == 3 and array.shape[-1] == 3):
         raise expect.InputError(f"expected one grey or colour image, got {expect.describe(image)}")
     return array
+
+
+def overlay(image: object, found: object, truth: object) -> torch.Tensor:
+    """A grey image with what a segmentation found: right in white, missed in orange, too much in blue.
+
+    Args:
+        image: values in [0, 1], (height, width) or (1, 1, height, width).
+        found, truth: masks of the same size, True or above one half in the foreground.
+
+    Returns:
+        a colour image, (1, 3, height, width).
+    """
+    grey, found, truth = (torch.from_numpy(as_picture(v).astype(np.float32)) for v in (image, found, truth))
+    if not grey.shape == found.shape == truth.shape or grey.ndim != 2:
+        shapes = ", ".join(str(tuple(v.shape)) for v in (grey, found, truth))
+        raise expect.InputError(f"expected one grey image and two masks of its size, got {shapes}")
+    found, truth = found > 0.5, truth > 0.5
+    colour = (0.6 * grey).expand(3, -1, -1).clone()
+    for mask, name in ((found & truth, "#FFFFFF"), (truth & ~found, ORANGE), (found & ~truth, SKY)):
+        rgb = torch.tensor([int(name[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+        colour = torch.where(mask, 0.15 * colour + 0.85 * rgb[:, None, None], colour)
+    return colour[None]
 
 
 def render(figure: Figure, *, photographic: bool = False) -> tuple[str, bytes]:

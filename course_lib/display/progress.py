@@ -1,4 +1,4 @@
-"""Progress bars for long work: in a notebook or on a terminal, and silent elsewhere."""
+"""Progress bars for long work, in a notebook or on a terminal, and silent elsewhere; lines of text above them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import sys
 
 from tqdm.auto import tqdm
+
+from course_lib import expect
 
 
 def progress_bar(total: int | None, name: str, unit: str = "it") -> tqdm:
@@ -17,3 +19,8 @@ def progress_bar(total: int | None, name: str, unit: str = "it") -> tqdm:
     watched = "ipykernel" in sys.modules or sys.stderr.isatty()
     silent = bool(os.environ.get("TQDM_DISABLE")) or not watched
     return tqdm(total=total, desc=name, unit=unit, delay=1, leave=False, disable=silent)
+
+
+def say(text: str) -> None:
+    """One line on stderr, above the progress bar."""
+    tqdm.write(expect.one_line(f"course: {text}"), file=sys.stderr)

@@ -1,6 +1,15 @@
 """How good an estimate is: one number an image, so that a mean over images says which images it is over."""
 
 from course_lib.metrics.image_quality import correlation, edge_preservation, mse, nmse, psnr, snr, ssim
+from course_lib.metrics.segmentation import (
+    average_surface_distance,
+    dice,
+    hausdorff,
+    iou,
+    pixel_accuracy,
+    rand_error,
+    volume_similarity,
+)
 from course_lib.metrics.spots import (
     REACH,
     detected,
@@ -14,7 +23,8 @@ from course_lib.metrics.spots import (
 from course_lib.metrics.structural_similarity import ms_ssim, ssim_factors, ssim_map
 
 __all__ = [
-    "REACH", "correlation", "detected", "disc", "edge_preservation", "false_positives", "ms_ssim", "mse", "nmse",
-    "proportion_interval", "psnr", "snr", "spot_contrast", "spot_response", "ssim", "ssim_factors", "ssim_map",
-    "threshold_at",
+    "REACH", "average_surface_distance", "correlation", "detected", "dice", "disc", "edge_preservation",
+    "false_positives", "hausdorff", "iou", "ms_ssim", "mse", "nmse", "pixel_accuracy", "proportion_interval", "psnr",
+    "rand_error", "snr", "spot_contrast", "spot_response", "ssim", "ssim_factors", "ssim_map", "threshold_at",
+    "volume_similarity",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from course_lib.networks.denoisers import (
     denoise,
 )
 from course_lib.networks.dilated import DilatedCNN
+from course_lib.networks.fcn import FCN
 from course_lib.networks.local_linear import (
     adaptive_filter,
     effective_dimension,
@@ -25,13 +26,16 @@ from course_lib.networks.local_linear import (
     nestedness,
 )
 from course_lib.networks.normalisation import BiasFreeBatchNorm2d
+from course_lib.networks.segmentation import segment
+from course_lib.networks.sliding_window import WindowClassifier
 from course_lib.networks.unet import UNet, UNetReconstruction
+from course_lib.networks.vnet import VNet
 from course_lib.networks.weights import load_weights, read_manifest
 
 __all__ = [
-    "BiasFreeBatchNorm2d", "CoilDataConsistency", "DataConsistency", "DeepCascade", "DenseDenoiser", "DilatedCNN",
-    "DnCNN", "PlainCNN", "RecurrentCNN", "ResidualCNN", "UNet", "UNetDenoiser", "UNetReconstruction", "adaptive_filter",
-    "channels_to_complex", "complex_to_channels", "data_consistency", "data_consistency_adjoint",
-    "data_consistency_weight_derivative", "denoise", "effective_dimension", "jacobian", "load_weights",
-    "local_affine_map", "nestedness", "read_manifest",
+    "FCN", "BiasFreeBatchNorm2d", "CoilDataConsistency", "DataConsistency", "DeepCascade", "DenseDenoiser",
+    "DilatedCNN", "DnCNN", "PlainCNN", "RecurrentCNN", "ResidualCNN", "UNet", "UNetDenoiser", "UNetReconstruction",
+    "VNet", "WindowClassifier", "adaptive_filter", "channels_to_complex", "complex_to_channels", "data_consistency",
+    "data_consistency_adjoint", "data_consistency_weight_derivative", "denoise", "effective_dimension", "jacobian",
+    "load_weights", "local_affine_map", "nestedness", "read_manifest", "segment",
 ]  # fmt: skip

@@ -147,7 +147,6 @@ class UNetDenoiser(nn.Module):
 
     def __init__(self, width: int = 16, levels: int = 2, *, bias: bool, batch_norm: bool = True) -> None:
         super().__init__()
-        self.multiple = 2**levels
         self.unet = UNet(1, 1, width, levels, bias=bias, batch_norm=batch_norm)
         for layer in self.unet.modules():
             if isinstance(layer, nn.Conv2d):
@@ -156,7 +155,7 @@ class UNetDenoiser(nn.Module):
 
     def forward(self, y: GreyImages) -> GreyImages:
         height, width = y.shape[-2:]
-        below, right = -height % self.multiple, -width % self.multiple
+        below, right = -height % self.unet.multiple, -width % self.unet.multiple
         noise = self.unet(F.pad(y, (0, right, 0, below), mode="replicate"))
         return y - noise[..., :height, :width]
 

@@ -46,17 +46,16 @@ class UNet(nn.Module):
         ]
         inward = zip([inputs, *widths], widths, strict=False)
         outward = zip(widths, widths[1:], strict=False)
-        self.down = nn.ModuleList(_two_convolutions(a, b, bias, batch_norm) for a, b in inward)
-        self.up = nn.ModuleList(_two_convolutions(a + b, a, bias, batch_norm) for a, b in outward)
+        self.multiple = 2**levels
+        self.down = nn.ModuleList(two_convolutions(a, b, bias, batch_norm) for a, b in inward)
+        self.up = nn.ModuleList(two_convolutions(a + b, a, bias, batch_norm) for a, b in outward)
         self.last = nn.Conv2d(width, outputs, 1, bias=bias)
         self.to(memory_format=torch.channels_last)  # the faster layout for these on a CPU
 
     def forward(
         self, x: Float[torch.Tensor, "batch inputs height width"]
     ) -> Float[torch.Tensor, "batch outputs height width"]:
-        halvings = len(self.up)
-        if x.shape[-2] % 2**halvings or x.shape[-1] % 2**halvings:
-            raise expect.InputError(f"expected sides divisible by {2**halvings}, got {x.shape[-2]}×{x.shape[-1]}")
+        check_sides(x, self.multiple)
         x = self.down[0](x)
         skips = []
         for down in self.down[1:]:
@@ -67,7 +66,15 @@ class UNet(nn.Module):
         return self.last(x)
 
 
-def _two_convolutions(inputs: int, outputs: int, bias: bool, batch_norm: bool) -> nn.Sequential:
+def check_sides(x: Float[torch.Tensor, "batch channel *spatial"], multiple: int) -> None:
+    """Raise unless all sides can be halved as often as a network halves them."""
+    if any(side % multiple for side in x.shape[2:]):
+        sides = "×".join(map(str, x.shape[2:]))
+        raise expect.InputError(f"expected sides divisible by {multiple}, got {sides}")
+
+
+def two_convolutions(inputs: int, outputs: int, bias: bool, batch_norm: bool) -> nn.Sequential:
+    """The block of each level: twice a 3×3 convolution, batch normalisation where wanted, and a ReLU."""
     layers: list[nn.Module] = []
     for channels in (inputs, outputs):
         layers.append(nn.Conv2d(channels, outputs, 3, padding=1, bias=bias and not batch_norm))
