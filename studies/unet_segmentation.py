@@ -27,7 +27,7 @@ def sections(split: str, count: int, side: int) -> list[NerveTissue]:
     return [nerve_tissue(split, index, (side, side)) for index in range(count)]
 
 
-def learn(training: Sections, validation: Sections, seed: int, steps: int = STEPS, **options: object) -> torch.nn.Module:
+def learn(training: Sections, validation: Sections, seed: int, steps: int = STEPS, **options: object) -> UNet:
     """A small U-Net."""
     made = recipe(
         "study", lambda: UNet(1, 1, WIDTH, 3, batch_norm=True), training=lambda: training,

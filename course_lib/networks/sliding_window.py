@@ -18,7 +18,7 @@ class WindowClassifier(nn.Module):
     """Is the pixel in the middle of a window foreground? Two convolutions with pooling, then a full connection.
 
     Args:
-        width: channels of the convolutions; the full connection has four times as many.
+        width: channels of the convolutions, and outputs of the full connection.
     """
 
     side = 33  # pixels of a window: convolutions and pools make 30, 15, 12, 6 and 1 of it
@@ -27,8 +27,8 @@ class WindowClassifier(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(1, expect.count("the width", width), 4)
         self.second = nn.Conv2d(width, width, 4)
-        self.full = nn.Conv2d(width, 4 * width, 6)  # of a 6×6 image: one number a channel, connected to all pixels
-        self.last = nn.Conv2d(4 * width, 1, 1)
+        self.full = nn.Conv2d(width, width, 6)  # of 6×6 pixels: one number a channel, connected to all of them
+        self.last = nn.Conv2d(width, 1, 1)
 
     def forward(self, windows: Float[torch.Tensor, "count 1 33 33"]) -> Float[torch.Tensor, " count"]:
         """One logit a window."""
