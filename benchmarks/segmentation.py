@@ -19,15 +19,15 @@ def segmentation(pair: Callable) -> list:
 
     def one_by_one() -> torch.Tensor:
         with torch.no_grad():
-            return torch.cat([classifier(window) for window in windows.split(1)])
+            return torch.cat([classifier.one_by_one(window) for window in windows.split(1)])
 
     def in_batches() -> torch.Tensor:
         with torch.no_grad():
-            return torch.cat([classifier(batch) for batch in windows.split(512)])
+            return torch.cat([classifier.one_by_one(batch) for batch in windows.split(512)])
 
     def dense() -> torch.Tensor:
         with torch.no_grad():
-            return classifier.dense(image.image)
+            return classifier(image.image)
 
     brains = [data.brain_tissue("test", index, range(-16, 56, 2)) for index in range(2)]
     a, b = ((brain.labels == 2)[None, None] for brain in brains)

@@ -26,11 +26,10 @@
 
 # %%
 import inspect
-from functools import cache
+from functools import cache, partial
 
 import matplotlib.pyplot as plt
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from course_lib import classical, data, display, metrics, networks, training
 from course_lib.display import claim, overlay, play, show_figure, show_images
@@ -105,7 +104,7 @@ show_images(
 # ## 2 · A window for each pixel (10 minutes)
 #
 # Cireşan and others won the challenge with the plainest idea: **classify each pixel** by the window around it. A CNN gets 33 × 33 pixels and says whether the one in the middle
-# is membrane. Ours has two convolutions with pooling and one full connection, and reads in ten lines: `networks.WindowClassifier`.
+# is membrane. Ours has two convolutions with pooling and one full connection, and is read in ten lines: `networks.WindowClassifier.one_by_one`.
 #
 # Neighbouring windows share almost all of their pixels, and the network computes the same convolutions on them again. **Predict:** by which factor is that wasteful?
 
@@ -118,14 +117,14 @@ my_factor = 10  # your guess
 
 # %%
 torch.manual_seed(0)
-classifier = networks.WindowClassifier(width=8)
+classifier = networks.WindowClassifier(width=8)  # untrained: the numbers must agree whatever the weights
 tile = image[:1, :, :96, :96]
 windows = tile.unfold(2, 33, 1).unfold(3, 33, 1).reshape(-1, 1, 33, 33)
 with torch.no_grad():
-    one_by_one = classifier(windows).view(64, 64)
-    at_once = classifier.dense(tile)[0, 0]
+    window_by_window = classifier.one_by_one(windows).view(64, 64)
+    at_once = classifier(tile)[0, 0]
 print(f"{len(windows):,} windows of 33 × 33 pixels; the dense result has {tuple(at_once.shape)}")
-claim("dense to sliding window, largest difference", (at_once - one_by_one).abs().max().item(), at_most=1e-5, source="deck 002")
+claim("dense to sliding window, largest difference", (at_once - window_by_window).abs().max().item(), at_most=1e-5, source="deck 002")
 
 
 # %% [markdown]
@@ -149,30 +148,15 @@ claim("512 × 512 pixels: work of the windows over that of one pass", ratio[512]
 # Most of what is left is the full connection, which no two windows share; the convolutions before it are saved a hundred times and more. In seconds the gain is of the same size, or larger where
 # windows come one by one, for tiny convolutions use a processor badly: `make bench` measures both side by side on your machine.
 #
-# The dense form also *learns* faster: one pass gives a loss at thousands of pixels. 150 steps from scratch, on patches of the four training sections:
+# The dense form also *learns* faster: one pass gives a loss at thousands of pixels. So this classifier was trained, on thirty sections (`course train window_classifier` is the recipe). **Predict:** does a
+# window of 33 × 33 pixels do better than a threshold?
 
 # %%
-generator = torch.Generator().manual_seed(1)
-pool = list(zip(learn_image, learn_label, strict=True))
-draw_patches = recipes.recipe("patches", networks.UNet, training=lambda: pool, patch=96).batch
-optimizer = torch.optim.Adam(classifier.parameters(), lr=5e-3)
-losses = []
-for _ in range(150):
-    patch, label = draw_patches(generator, 4)
-    logits = classifier.dense(patch)
-    loss = binary_cross_entropy_with_logits(logits, label[..., 16:-16, 16:-16])  # a window's middle
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    losses.append(loss.item())
-print(f"cross-entropy of the first ten steps ≈ {sum(losses[:10]) / 10:.2f}, of the last ten ≈ {sum(losses[-10:]) / 10:.2f}")
-
-# %%
-middle = (Ellipsis, slice(16, -16), slice(16, -16))
-with torch.no_grad():
-    by_window = classifier.dense(image) > 0
-score["window"] = metrics.dice(by_window, truth[middle]).mean().item()
-claim("Dice of 150 steps of windows over the threshold's", score["window"] - score["threshold"], at_least=0.02)
+trained = {"window": networks.load_weights(networks.WindowClassifier(), "window_classifier")}
+probability = {"window": networks.segment(trained["window"], image)}
+score["window"] = metrics.dice(probability["window"] > 0.5, truth).mean().item()
+print(f"Dice: threshold ≈ {score['threshold']:.3f}, windows ≈ {score['window']:.3f}")
+claim("Dice: windows over the threshold", score["window"] - score["threshold"], at_least=0.05, source="deck 002")
 
 # %% [markdown]
 # Deck 002 names two drawbacks of windows. The first, wasted work, is gone. The second is not: a pixel sees **33 × 33 pixels and no more**, and a larger window means larger kernels
@@ -184,7 +168,7 @@ claim("Dice of 150 steps of windows over the threshold's", score["window"] - sco
 # for each coarse pixel is enlarged to the image's size. **Predict:** what does that do to a membrane three pixels wide?
 
 # %%
-trained = {
+trained |= {
     "coarse_fcn": networks.load_weights(networks.FCN(skips=False), "fcn_without_skips"),
     "fcn": networks.load_weights(networks.FCN(), "fcn_segmentation"),
     "unet": networks.load_weights(networks.UNet(1, 1, 16, 3, batch_norm=True), "unet_segmentation"),
@@ -196,7 +180,7 @@ for name, p in probability.items():
     print(f"{display.METHODS[name].label:<20}{count:>8,} parameters, Dice ≈ {score[name]:.3f}")
 
 # %% [markdown]
-# All three learned from the same thirty sections, with the same patches, steps and loss; `course train` lists the recipes. The second FCN has **skips**: every finer level makes scores of its own, which are added to the enlarged coarse ones. The
+# The FCNs and the U-Net learned from the same thirty sections, with the same patches, steps and loss; `course train` lists the recipes. The second FCN has **skips**: every finer level makes scores of its own, which are added to the enlarged coarse ones. The
 # third is the **U-Net** (Ronneberger, Fischer and Brox 2015). It does not add scores but hands whole feature maps across, the finest too, and goes on computing with both:
 
 # %%
@@ -207,9 +191,9 @@ inset = (Ellipsis, slice(60, 156), slice(60, 156))
 show_images(
     {"the tissue": image[0][inset]}
     | {display.METHODS[name].label: overlay(image[0], p[0] > 0.5, truth[0])[inset] for name, p in probability.items()},
-    alt="A part of the tissue; without skips rounded bands with orange and blue along every membrane; with skips less of both; the U-Net's thin lines are nearly all white.",
-    columns=4,
-    width=2.4,
+    alt="A part of the tissue; for windows and without skips rounded bands with orange and blue along every membrane; with skips less of both; the U-Net's thin lines are nearly all white.",
+    columns=5,
+    width=2.1,
 )
 claim("Dice: FCN with skips over the threshold", score["fcn"] - score["threshold"], at_least=0.1, source="deck 002")
 claim("Dice: skips over no skips", score["fcn"] - score["coarse_fcn"], at_least=0.01, source="deck 002")
@@ -235,29 +219,30 @@ def sight(f):
     return int(columns.max() - columns.min() + 1)
 
 
-sees = {"window": sight(classifier.dense), "unet": sight(trained["unet"])}
+sees = {"window": sight(trained["window"]), "unet": sight(trained["unet"])}
 print(f"window classifier ≈ {sees['window']} pixels a side, U-Net ≈ {sees['unet']}")
 claim("the U-Net sees further, pixels a side", sees["unet"] - sees["window"], at_least=10)
 
 # %% [markdown]
 # ## 4 · Learning, watched (5 minutes)
 #
-# The shipped U-Net learned for some minutes. A smaller one from scratch, 80 steps: **predict** its Dice before you run the cell.
+# The shipped U-Net learned for some minutes. A smaller one from scratch, 50 steps on four sections: **predict** its Dice before you run the cell.
 
 # %%
+pool = list(zip(learn_image, learn_label, strict=True))
 small = training.Recipe(
     name="small_unet",
     network=lambda: networks.UNet(1, 1, 8, 3, batch_norm=True),
-    batch=draw_patches,
+    batch=partial(recipes.batch, lambda: pool, MEMBRANES, 96),
     loss=recipes.overlap_and_entropy,
     validate=lambda network: {"dice": metrics.dice(networks.segment(network, image) > 0.5, truth).mean().item()},
-    steps=80,
-    batch_size=4,
+    steps=50,
+    batch_size=2,
     learning_rate=1e-2,
 )
 first_look = training.train(small)
-print(f"after 80 steps: Dice ≈ {first_look.metrics['dice']:.2f} (the threshold ≈ {score['threshold']:.2f})")
-claim("80 steps of a small U-Net over the threshold", first_look.metrics["dice"] - score["threshold"], at_least=0.05)
+print(f"after 50 steps: Dice ≈ {first_look.metrics['dice']:.2f} (the threshold ≈ {score['threshold']:.2f})")
+claim("50 steps of a small U-Net over the threshold", first_look.metrics["dice"] - score["threshold"], at_least=0.05)
 
 # %% [markdown]
 # ## 5 · Thirty images are enough, if you bend them (10 minutes)
@@ -277,7 +262,7 @@ def bent(picture, label, elastic, seed=4):
     return Augmentation(elastic=elastic)(picture[None], label[None], torch.Generator().manual_seed(seed))
 
 
-bent_image, bent_label = bent(seen, truth[1, 0].float(), 24.0)
+bent_image, bent_label = bent(seen, truth[1, 0].float(), 10.0)
 full = [MEMBRANES(image[1], truth[1].float(), torch.Generator().manual_seed(seed), (192, 192)) for seed in (1, 2)]
 show_images(
     {
@@ -299,7 +284,7 @@ show_images(
 # That they did move together can be measured: bend the label as if it were an image, and compare.
 
 # %%
-as_image, as_label = bent(truth[1, 0].float(), truth[1, 0].float(), 24.0)
+as_image, as_label = bent(truth[1, 0].float(), truth[1, 0].float(), 10.0)
 together = ((as_image > 0.5) == (as_label > 0.5)).float().mean().item()
 alone = ((as_image > 0.5) == (truth[1, 0] > 0.5)).float().mean().item()
 claim("label bent with the image: share of pixels that agree", together, at_least=0.98)
@@ -339,7 +324,7 @@ claim("recorded, 3 images: gain in Dice points", 100 * gain[3], at_least=2, sour
 claim("recorded: the gain with 30 images is smaller than with 1", gain[1] - gain[30], at_least=0)
 
 # %% [markdown]
-# One bent image of 128 × 128 pixels can teach more than several straight ones. Two warnings. Augment only by what happens: a face is not upside down, and a heart is on the left. And hold out
+# One bent image of 128 × 128 pixels can teach more than several straight ones. Three warnings. Bend too much, and tissue folds over itself, which no tissue does: the slider of section 7 shows it. Augment only by what happens: a face is not upside down, and a heart is on the left. And hold out
 # whole images, *before* anything is bent: a bent copy of a training image tests nothing.
 #
 # ## 6 · Which loss? (12 minutes)
@@ -354,6 +339,7 @@ claim("recorded: the gain with 30 images is smaller than with 1", gain[1] - gain
 # \frac{\partial D}{\partial p_j} = 2\, \frac{r_j \left(\sum p^2 + \sum r^2\right) - 2 p_j \sum p r}{\left(\sum p^2 + \sum r^2\right)^2}. $$
 
 # %%
+generator = torch.Generator().manual_seed(1)
 p, r = torch.rand(1, 1, 64, 64, generator=generator, dtype=torch.float64), learn_label[:1, :, :64, :64].double()
 claim("Dice loss by hand to the library's", abs(1 - 2 * (p * r).sum() / (p**2 + r**2).sum() - dice_loss(p, r)).item(), at_most=1e-6)
 
@@ -454,7 +440,7 @@ for y, x in between[pair]:
 inside = ~label & (cells == pair[0])
 centre_row, centre_column = ((index * inside).sum() // inside.sum() for index in (rows, columns))
 wrong = {
-    "shifted by 1 pixel": label.roll((1, 0), (0, 1)),
+    "shifted by 1 pixel": torch.cat([label[:1], label[:-1]]),
     "one gap": label & ~((rows - row) ** 2 + (columns - column) ** 2 <= 5**2),
     "a false blob": label | ((rows - centre_row) ** 2 + (columns - centre_column) ** 2 <= 5**2),
     "a membrane missing": label & ~(along & joined),
@@ -491,7 +477,7 @@ for name, row_of in table.items():
 shift, gap, blob, missing = table.values()
 claim("Dice sees a shift most: below the gap's by", gap["Dice"] - shift["Dice"], at_least=0.1)
 claim("Dice with one gap", gap["Dice"], at_least=0.99)
-claim("Rand error: one gap over the shift, times", gap["Rand error"] / shift["Rand error"], at_least=3)
+claim("Rand error: one gap over the shift, times", gap["Rand error"] / shift["Rand error"], at_least=2)
 claim("volume similarity of the shift", shift["volume similarity"], at_least=0.99)
 claim("Hausdorff: the false blob over the shift, times", blob["Hausdorff, pixels"] / shift["Hausdorff, pixels"], at_least=4)
 claim("its 95 % form: the false blob, pixels", blob["its 95 % form"], at_most=2)
@@ -516,7 +502,7 @@ claim("U-Net: Rand error at ½ over the best of these thresholds", rand["unet"] 
 # then segments. **Predict:** at which strength does the tissue stop looking like tissue, and does the U-Net mind?
 
 # %%
-STRENGTHS = tuple(range(0, 41, 4))
+STRENGTHS = tuple(range(0, 31, 3))
 piece = (Ellipsis, slice(32, 224), slice(32, 224))
 net_of_lines = torch.zeros(256, 256)
 net_of_lines[::24], net_of_lines[:, ::24] = 1, 1
@@ -549,7 +535,7 @@ def draw(strength, threshold):
     return f"A section bent by up to {strength} pixels, and what the U-Net finds in it at the threshold {threshold:.2f}: Dice ≈ {dice:.3f}, Rand error ≈ {error:.3f}."
 
 
-show_figure(play_figure, draw(12, 0.5), photographic=True)
+show_figure(play_figure, draw(9, 0.5), photographic=True)
 
 # %% tags=["nbval-ignore-output"]
 from ipywidgets import FloatSlider, SelectionSlider
@@ -559,7 +545,7 @@ for strength in STRENGTHS:
 player = play(
     play_figure,
     draw,
-    strength=SelectionSlider(options=STRENGTHS, value=12, description="elastic strength"),
+    strength=SelectionSlider(options=STRENGTHS, value=9, description="elastic strength"),
     threshold=FloatSlider(0.5, min=0.05, max=0.95, step=0.05, description="threshold"),
 )
 
@@ -681,7 +667,7 @@ for name, volumes in maps.items():
 # - Few labels: bend, turn and brighten image and label together, as far as it could really happen. Hold out whole images first.
 # - Dice losses for what is rare; check a printed gradient before you use it.
 # - Every metric is blind to something: overlap to gaps, distances to sizes, Rand to thickness.
-# - A network does not notice that the stain has changed. You have to.
+# - A network may be sure and wrong when the stain has changed. It is you who has to notice.
 #
 # **To read.** Ronneberger, Fischer and Brox, "U-Net: convolutional networks for biomedical image segmentation" (2015). Taha and Hanbury, "Metrics for evaluating 3D medical image segmentation" (2015).
 # Maier-Hein and others, "Metrics reloaded: recommendations for image analysis validation" (2024).

@@ -12,6 +12,7 @@ from course_lib.classical.phase_transition import basis_pursuit, donoho_tanner, 
 from course_lib.classical.proximal import duality_gap, fista, gradient_descent, ista
 from course_lib.classical.regularizers import L1, NonNegative, NoRegularizer, NuclearNorm, soft_threshold
 from course_lib.classical.solution import ConvergenceWarning, Solution
+from course_lib.classical.thresholding import Threshold, best_threshold
 from course_lib.classical.total_variation import Analysis, primal_dual, total_variation, tv_reconstruction
 from course_lib.classical.wavelets import OrthogonalWavelet, UndecimatedWavelet
 from course_lib.classical.wiener import (
@@ -28,12 +29,12 @@ from course_lib.classical.wiener import (
 
 __all__ = [
     "Analysis", "ConvergenceWarning", "KullbackLeibler", "L1", "LeastSquares", "LowRankPlusSparse", "NoRegularizer",
-    "NonNegative", "NuclearNorm", "OrthogonalWavelet", "Solution", "UndecimatedWavelet", "anscombe",
-    "basis_pursuit", "bilateral", "conjugate_gradients", "denoise_counts", "dictionary_reconstruction",
-    "donoho_tanner", "duality_gap", "effective_width", "expected_anscombe", "expected_mse", "extract_patches",
-    "filter_symmetric", "fista", "gain_kernel", "gaussian_blur", "gradient_descent", "inverse_anscombe", "ista",
-    "kaczmarz", "linear_mmse", "low_rank_plus_sparse", "matching_pursuit", "non_local_means", "power_spectrum",
-    "primal_dual", "radial_profile", "recovery_rate", "soft_threshold", "tikhonov", "tikhonov_closed_form",
-    "total_variation", "tv_reconstruction", "wavelet_reconstruction", "wavelet_threshold", "wiener_denoise",
-    "wiener_filter", "wiener_gain", "zero_filled",
+    "NonNegative", "NuclearNorm", "OrthogonalWavelet", "Solution", "Threshold", "UndecimatedWavelet", "anscombe",
+    "basis_pursuit", "best_threshold", "bilateral", "conjugate_gradients", "denoise_counts",
+    "dictionary_reconstruction", "donoho_tanner", "duality_gap", "effective_width", "expected_anscombe",
+    "expected_mse", "extract_patches", "filter_symmetric", "fista", "gain_kernel", "gaussian_blur",
+    "gradient_descent", "inverse_anscombe", "ista", "kaczmarz", "linear_mmse", "low_rank_plus_sparse",
+    "matching_pursuit", "non_local_means", "power_spectrum", "primal_dual", "radial_profile", "recovery_rate",
+    "soft_threshold", "tikhonov", "tikhonov_closed_form", "total_variation", "tv_reconstruction",
+    "wavelet_reconstruction", "wavelet_threshold", "wiener_denoise", "wiener_filter", "wiener_gain", "zero_filled",
 ]  # fmt: skip

@@ -39,7 +39,10 @@ def start(
 def evaluate(
     module: Annotated[str, typer.Argument(help="01, wiener_filtering or 01_wiener_filtering")],
     data: Annotated[
-        Path, typer.Option("--data", help="a folder of images; 05 also DICOM; 02, 09 also NIfTI and fastMRI")
+        Path,
+        typer.Option(
+            "--data", help="a folder of images; 05 also DICOM; 02, 09 also NIfTI and fastMRI; 06 of images/ and labels/"
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="the JSON file to write")],
     sigma: Annotated[
@@ -62,16 +65,28 @@ def evaluate(
         int | None,
         typer.Option("--slices", help="02, 09: the most of a volume; if not given, 10 of a NIfTI, all of a fastMRI"),
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option("--weights", help="04, 09: a network of your own, as `course train` has written it")
+    foreground: Annotated[
+        int | None, typer.Option("--foreground", help="06: the label's value in the foreground, if it has several")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="seed of noise and masks")] = 0,
+    voxel_mm: Annotated[
+        str | None,
+        typer.Option("--voxel-mm", help="06: side of a pixel, or slice,row,column, where files do not tell it"),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="06: to learn for, 300 if not given; 0 takes the course's own weights")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", help="04, 06, 09: a network of your own, as `course train` has written it"),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="seed of noise, masks and training")] = 0,
 ) -> None:
     """Run a module's methods on a folder of your own data: a table, and a JSON file."""
     from course_lib.coursework.evaluate import evaluate_module
 
     options = {
-        "sigma": sigma, "dose": dose, "acceleration": acceleration, "mask": mask, "slices": slices, "weights": weights,
+        "sigma": sigma, "dose": dose, "acceleration": acceleration, "mask": mask, "slices": slices,
+        "foreground": foreground, "voxel_mm": voxel_mm, "steps": steps, "weights": weights,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value not in (None, [])}
     evaluate_module(module, data, out, seed=seed, **given)
@@ -82,6 +97,10 @@ def train(
     name: Annotated[str | None, typer.Argument(help="the recipe; without it all recipes are listed")] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", help="end after this time, with a checkpoint")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="a folder of your own data to learn from")] = None,
+    foreground: Annotated[
+        int | None,
+        typer.Option("--foreground", help="with --data, in segmentation: the label's value in the foreground"),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")] = False,
     out: Annotated[
         Path | None,
@@ -98,8 +117,8 @@ def train(
         print(recipe_table())
         return
     status = train_recipe(
-        name, out=out, data=data, resume=resume, steps=steps, minutes=minutes, accelerator=accelerator,
-        precision=precision,
+        name, out=out, data=data, foreground=foreground, resume=resume, steps=steps, minutes=minutes,
+        accelerator=accelerator, precision=precision,
     )  # fmt: skip
     raise typer.Exit(status)
 

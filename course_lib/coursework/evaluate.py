@@ -88,8 +88,8 @@ def evaluate_module(module: str, data: Path, out: Path, *, seed: int = 0, **opti
     evaluation = EVALUATIONS[name]
     for option in options:
         if option not in evaluation.options:
-            own = ", ".join(f"--{own}" for own in evaluation.options)
-            raise expect.InputError(f"expected options of {name} ({own}), got --{option}")
+            own = ", ".join(_as_typed(own) for own in evaluation.options)
+            raise expect.InputError(f"expected options of {name} ({own}), got {_as_typed(option)}")
     out = Path(out)
     if out.is_dir() or not out.parent.is_dir() or out.name.lower().endswith((*DATA_SUFFIXES, *DICOM_SUFFIXES)):
         raise expect.InputError(f"expected --out as a JSON file in an existing folder, got {out}")
@@ -109,6 +109,10 @@ def evaluate_module(module: str, data: Path, out: Path, *, seed: int = 0, **opti
     }
     write_whole(out, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     return rows
+
+
+def _as_typed(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
 
 
 def _as_json(row: Row) -> dict[str, object]:
@@ -190,18 +194,31 @@ def dose_share(text: str) -> float:
 
 
 def table(rows: list[Row]) -> str:
-    """The rows as text: a line for each method and setting, a column for each metric."""
+    """The rows as text: a line for each method and setting, a column for each metric.
+
+    A number that is a mean over fewer images than others in its line has their count behind it.
+    """
     metrics = list(dict.fromkeys(row.metric for row in rows))
-    values = {(row.setting, row.method, row.metric): row for row in rows}
-    widths = [max(10, len(metric) + 2) for metric in metrics]
-    heads = "".join(f"{metric:>{width}}" for metric, width in zip(metrics, widths, strict=True))
-    lines = [f"{'setting':<16}{'method':<14}{heads}{'images':>8}"]
+    lines = []
     for setting, method in dict.fromkeys((row.setting, row.method) for row in rows):
-        found = [values[setting, method, metric] for metric in metrics]
-        numbers = (f"{row.value:.3f}" if abs(row.value) >= 0.1 else f"{row.value:.2g}" for row in found)
-        cells = "".join(f"{number:>{width}}" for number, width in zip(numbers, widths, strict=True))
-        lines.append(f"{setting:<16}{method:<14}{cells}{found[0].count:>8}")
-    return "\n".join(lines)
+        found = {row.metric: row for row in rows if (row.setting, row.method) == (setting, method)}
+        most = max(row.count for row in found.values())
+        lines.append([setting, method, *(_cell(found.get(metric), most) for metric in metrics), str(most)])
+    lines.insert(0, ["setting", "method", *metrics, "images"])
+    least = [16, 14, *(max(10, len(metric) + 2) for metric in metrics), 8]
+    widths = [max(width, *(len(line[k]) + 1 for line in lines)) for k, width in enumerate(least)]
+    sides = ["<", "<", *">" * (len(widths) - 2)]
+    return "\n".join(
+        "".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True))
+        for line in lines
+    )
+
+
+def _cell(row: Row | None, most: int) -> str:
+    if row is None:
+        return "–"
+    number = f"{row.value:.3f}" if abs(row.value) >= 0.1 else f"{row.value:.2g}"
+    return number if row.count == most else f"{number} ({row.count})"
 
 
 def denoising_rows(folder: Path, levels: dict[str, float], seed: int, methods: dict[str, Denoiser]) -> list[Row]:
@@ -485,6 +502,12 @@ def _data_consistency_cascades(
     return reconstruction_rows(folder, seed, methods, acceleration, mask, slices)
 
 
+def _unet_segmentation(folder: Path, seed: int, **options: object) -> list[Row]:
+    from course_lib.coursework.evaluate_segmentation import segmentation_rows
+
+    return segmentation_rows(folder, seed, **options)
+
+
 def _timed(
     reconstruct: Reconstruction, A: FourierSampling, y: torch.Tensor, generator: torch.Generator
 ) -> tuple[torch.Tensor, float, bool]:
@@ -520,6 +543,9 @@ EVALUATIONS = {
     ),
     "04_blind_denoising": Evaluation(_blind_denoising, {"sigma": ["10/255", "30/255", "50/255"], "weights": None}),
     "05_mammogram_denoising": Evaluation(_mammogram_denoising, {"dose": ["1/16", "1/64"]}),
+    "06_unet_segmentation": Evaluation(
+        _unet_segmentation, {"foreground": None, "voxel_mm": None, "steps": 300, "weights": None}
+    ),
     "09_data_consistency_cascades": Evaluation(
         _data_consistency_cascades,
         {"acceleration": [4.0, 8.0], "mask": "random_lines", "slices": None, "weights": None},

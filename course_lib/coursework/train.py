@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ def train_recipe(
     *,
     out: Path | None = None,
     data: Path | None = None,
+    foreground: int | None = None,
     resume: bool = False,
     steps: int | None = None,
     minutes: float | None = None,
@@ -32,30 +35,38 @@ def train_recipe(
         name: of the recipe.
         out: the folder for checkpoint and weights; work/training/NAME when not given.
         data: a folder of the user's data, for recipes that take one.
+        foreground: the label's value in the foreground, for recipes that learn segmentation from `data`.
         resume, steps, minutes, accelerator, precision: as in `course_lib.training.train`.
 
     Returns:
         the exit status: 0 after all steps or the given minutes, 130 after Ctrl-C.
 
     Raises:
-        InputError: an unknown recipe, one that takes no data, a folder of the library, or what `train` refuses.
+        InputError: an unknown recipe, one that takes no data or no foreground, a folder of the library, or what `train`
+            refuses.
     """
     from course_lib.training import find_recipe, save_weights, train
     from course_lib.training.checkpoints import what_is_kept
 
     recipe = find_recipe(name)
+    if foreground is not None and not _takes_foreground(recipe.data):
+        raise expect.InputError(f"expected a recipe that takes --foreground, got {name}")
+    if foreground is not None and data is None:
+        raise expect.InputError("expected --foreground beside --data, whose labels it chooses from, got it alone")
     if data is not None:
         if recipe.data is None:
             raise expect.InputError(f"expected a recipe that learns from --data, got {name}, which makes its own data")
         if not data.is_dir():
             raise expect.InputError(f"expected --data as a folder, got {data}, which is none")
-        recipe = replace(recipe.data(data), source=data.resolve().name)
+        chosen = {} if foreground is None else {"foreground": foreground}
+        recipe = replace(recipe.data(data, **chosen), source=data.resolve().name)
     folder = ROOT / "work" / "training" / name if out is None else out
     if Path(course_lib.__file__).resolve().parent in folder.resolve().parents:
         raise expect.InputError(f"expected --out outside the library, got {folder}: shipped weights are copied by hand")
     other = {"--accelerator": (accelerator, "auto"), "--precision": (precision, "32-true")}
     changed = {option: value for option, (value, default) in other.items() if value != default}
-    again = f"go on with: {_again(name, {'--out': out, '--data': data, '--steps': steps, **changed})}"
+    options = {"--out": out, "--data": data, "--foreground": foreground, "--steps": steps, **changed}
+    again = f"go on with: {_again(name, options)}"
     try:
         result = train(
             recipe, folder, steps=steps, minutes=minutes, resume=resume, accelerator=accelerator, precision=precision
@@ -94,6 +105,10 @@ def recipe_table() -> str:
             line += f"   shipped: {_in_words(manifest['metrics'])} after {manifest['seconds'] / 60:.0f} min"
         lines.append(line)
     return "\n".join(lines) or "no recipe yet"
+
+
+def _takes_foreground(data: Callable[..., object] | None) -> bool:
+    return data is not None and "foreground" in inspect.signature(data).parameters
 
 
 def _in_words(metrics: dict[str, float]) -> str:

@@ -84,7 +84,7 @@ def read_nifti_slices(path: str | Path, most: int = NIFTI_SLICES) -> Float[torch
     from nibabel.imageglobals import LoggingOutputSuppressor
 
     most = expect.count("the number of slices", most)
-    with _readable(path, "NIfTI volume"), LoggingOutputSuppressor():  # what is wrong is told in our one line
+    with readable(path, "NIfTI volume"), LoggingOutputSuppressor():  # what is wrong is told in our one line
         image = nibabel.load(path)
         if len(image.shape) < 3:
             raise expect.InputError(f"expected a volume of three dimensions or more, got {path} of shape {image.shape}")
@@ -127,7 +127,7 @@ def read_fastmri(path: str | Path, most: int | None = None) -> FastMRIVolume:
     """
     import h5py
 
-    with _readable(path, "HDF5 file"), h5py.File(path, "r") as file:
+    with readable(path, "HDF5 file"), h5py.File(path, "r") as file:
         kspace = _part(file, "kspace", path, kinds="c", wanted="complex")
         if "mask" in file:  # only the files of the test and the challenge have one
             raise expect.InputError(f"expected fully sampled kspace, got {path} with a mask: undersampled already")
@@ -211,7 +211,7 @@ def _part(file: h5py.File, name: str, path: str | Path, *, kinds: str, wanted: s
 
 
 @contextmanager
-def _readable(path: str | Path, kind: str) -> Iterator[None]:
+def readable(path: str | Path, kind: str) -> Iterator[None]:
     """Whatever a decoder raises on a wrong or damaged file becomes one line that names the file."""
     try:
         yield

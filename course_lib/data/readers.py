@@ -65,7 +65,7 @@ def read_image(path: str | Path) -> Float[torch.Tensor, "1 channel height width"
         said = " ".join(str(error).split())[:120]
         reason = "it is truncated or damaged" if "truncat" in said.lower() else said or type(error).__name__
         raise expect.InputError(f"expected a readable image, got {path}: {reason}") from None
-    values = _to_unit_range(array, path)
+    values = to_unit_range(array, path)
     if values.ndim == 2:
         values = values[..., None]
     channels = values.shape[-1] if values.ndim == 3 else 0
@@ -121,10 +121,10 @@ def _read_tiff(path: Path) -> np.ndarray:
         elif page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and array.ndim == 3:
             array = np.moveaxis(array, 0, -1)
         orientation = page.tags.valueof(274) or 1
-    return _upright(array, int(orientation))
+    return upright(array, int(orientation))
 
 
-def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
+def upright(array: np.ndarray, orientation: int) -> np.ndarray:
     """Turn an image as its orientation tag (1 to 8) says."""
     if orientation in (5, 6, 7, 8):
         array = array.swapaxes(0, 1)
@@ -135,7 +135,7 @@ def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
     return array
 
 
-def _to_unit_range(array: np.ndarray, path: Path) -> np.ndarray:
+def to_unit_range(array: np.ndarray, path: Path) -> np.ndarray:
     """Scale integers by their type's largest value; floating-point files must lie in [0, 1] already."""
     if array.dtype == bool:
         return array.astype(np.float32)

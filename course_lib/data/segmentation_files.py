@@ -19,8 +19,8 @@ import torch
 from jaxtyping import Bool, Float
 
 from course_lib import expect
-from course_lib.data.mri_files import NIFTI_SUFFIXES, _readable
-from course_lib.data.readers import IMAGE_SUFFIXES, _to_unit_range, _upright, luminance, read_image
+from course_lib.data.mri_files import NIFTI_SUFFIXES, readable
+from course_lib.data.readers import IMAGE_SUFFIXES, to_unit_range, upright, luminance, read_image
 
 if TYPE_CHECKING:
     import nibabel
@@ -303,7 +303,7 @@ def _decoding(path: Path, kind: str) -> Iterator[None]:
     logger.setLevel(logging.CRITICAL)
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
-        with _readable(path, kind), warnings.catch_warnings(), _closed_stderr():
+        with readable(path, kind), warnings.catch_warnings(), _closed_stderr():
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -375,7 +375,7 @@ def _coloured_picture(path: Path, page: int) -> np.ndarray:
         elif not picture.mode.startswith(("L", "I", "F")) or picture.mode == "LAB":
             picture = picture.convert("RGB")
         array = np.asarray(picture)
-    values = torch.from_numpy(_to_unit_range(np.atleast_3d(array), path)).movedim(-1, 0)
+    values = torch.from_numpy(to_unit_range(np.atleast_3d(array), path)).movedim(-1, 0)
     return luminance(values[None, :3] if len(values) >= 3 else values[None, :1])[0, 0].numpy()
 
 
@@ -400,7 +400,7 @@ class _Page:
             if "imagecodecs" in str(error):
                 return None
             raise
-        return _upright(values, int(self.page.tags.valueof(274) or 1))
+        return upright(values, int(self.page.tags.valueof(274) or 1))
 
 
 @contextmanager
@@ -450,7 +450,7 @@ def _grey_page(page: _Page, name: Path) -> np.ndarray:
         return _coloured_picture(page.path, page.number)
     if values.ndim == 3:  # grey with transparency
         values = values[..., 0]
-    unit = _to_unit_range(values, name)
+    unit = to_unit_range(values, name)
     return 1 - unit if page.is_white_zero else unit
 
 

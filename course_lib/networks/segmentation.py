@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import nn
 
 from course_lib import expect
+from course_lib.networks.sliding_window import WindowClassifier
 
 
 def segment(
@@ -16,10 +17,11 @@ def segment(
     """The probability of each class in each pixel.
 
     Args:
-        network: `UNet`, `FCN` or `VNet`, in evaluation mode; with one output it tells foreground from background,
-            with several the classes exclude each other.
+        network: `UNet`, `FCN`, `VNet` or `WindowClassifier`, in evaluation mode; with one output it tells foreground
+            from background, with several the classes exclude each other.
         images: in [0, 1], or volumes for a `VNet`. Sides that the network cannot halve often enough have their
-            last row, column or slice repeated, and what this adds is cut off again.
+            last row, column or slice repeated, and what this adds is cut off again; windows beyond the border see
+            the image mirrored.
 
     Returns:
         one channel with the probability of foreground, or one for each class, adding up to 1; without a gradient.
@@ -33,6 +35,12 @@ def segment(
             f"expected images in units where black is 0 and white is 1, got values up to {images.abs().max():.4g}: "
             "divide images in grey levels by 255"
         )
+    if isinstance(network, WindowClassifier):
+        margin = WindowClassifier.side // 2
+        if min(images.shape[-2:]) <= margin:
+            raise expect.InputError(f"expected more than {margin} pixels a side, got {expect.describe(images)}")
+        with torch.no_grad():
+            return network(F.pad(images, (margin,) * 4, mode="reflect")).sigmoid()
     sides = images.shape[2:]
     beyond = [size for side in reversed(sides) for size in (0, -side % network.multiple)]
     with torch.no_grad():

@@ -30,13 +30,15 @@ class WindowClassifier(nn.Module):
         self.full = nn.Conv2d(width, width, 6)  # of 6×6 pixels: one number a channel, connected to all of them
         self.last = nn.Conv2d(width, 1, 1)
 
-    def forward(self, windows: Float[torch.Tensor, "count 1 33 33"]) -> Float[torch.Tensor, " count"]:
-        """One logit a window."""
+    def one_by_one(self, windows: Float[torch.Tensor, "count 1 33 33"]) -> Float[torch.Tensor, " count"]:
+        """One logit a window: the network as it is drawn."""
         x = max_pool2d(relu(self.first(windows)), 2)
         x = max_pool2d(relu(self.second(x)), 2)
         return self.last(relu(self.full(x))).flatten()
 
-    def dense(self, images: Float[torch.Tensor, "batch 1 height width"]) -> Float[torch.Tensor, "batch 1 rows columns"]:
+    def forward(
+        self, images: Float[torch.Tensor, "batch 1 height width"]
+    ) -> Float[torch.Tensor, "batch 1 rows columns"]:
         """The logits of all windows inside the images, 32 fewer a side than the image has pixels.
 
         Pooling moves on by one pixel, not by two, so no place is lost; all that comes after it takes its inputs from

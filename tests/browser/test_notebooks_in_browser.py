@@ -115,6 +115,7 @@ LECTURES = {
         {"255 σ": "ArrowLeft", "row": "ArrowRight", "column": "ArrowRight"},
     ),
     "05_mammogram_denoising": ("at 1/64 of the dose", {"dose": "ArrowRight", "share of SSIM": "ArrowRight"}),
+    "06_unet_segmentation": ("bent by up to 9 pixels", {"elastic strength": "ArrowRight", "threshold": "ArrowLeft"}),
     "09_data_consistency_cascades": ("at acceleration 4", {"blocks": "ArrowLeft", "acceleration": "ArrowRight"}),
 }
 

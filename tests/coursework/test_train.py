@@ -136,6 +136,26 @@ def test_it_learns_from_data_of_the_user(course, tmp_path):
     assert "with source built in, got" in err
 
 
+def test_the_foreground_is_chosen_from_the_labels_of_the_data(course, tmp_path):
+    """It reaches the recipe only if it was given, and the line that says how to go on has it."""
+    asked = []
+
+    def labelled(folder: Path, foreground: int | None = None):
+        asked.append(foreground)
+        return tiny(name="labelled")
+
+    course.known["labelled"] = tiny(name="labelled", data=labelled)
+    again = ("--data", tmp_path, "--minutes", "1e-9", "--foreground", "0")
+    status, _, err = course("train", "labelled", *again)
+    assert status == 0
+    assert err.endswith(f"course train labelled --resume --data {tmp_path} --foreground 0\n")
+    assert course("train", "labelled", "--data", tmp_path, "--out", tmp_path / "all")[0] == 0
+    assert asked == [0, None]
+    status, out, err = course("train", "labelled", "--foreground", "0")
+    assert (status, out) == (2, "")
+    assert err == "course: expected --foreground beside --data, whose labels it chooses from, got it alone\n"
+
+
 def test_a_loss_that_is_not_finite_has_status_2(course):
     course.known["tiny"] = tiny(loss=lambda network, batch: network(batch[0]).sum() * torch.nan)
     status, out, err = course("train", "tiny")
@@ -149,6 +169,10 @@ BAD = {
     "a file for data": (("tiny", "--data", "file"), "expected --data as a folder, got file, which is none"),
     "wrong data": (("tiny", "--data", "empty"), "expected numbers.txt in empty, found none"),
     "data for a recipe without": (("other", "--data", "empty"), "expected a recipe that learns from --data, got other"),
+    "foreground for a recipe without": (
+        ("tiny", "--data", "empty", "--foreground", "1"),
+        "expected a recipe that takes --foreground, got tiny",
+    ),
     "out is a file": (("tiny", "--out", "file"), "expected a folder that can be written to, got file"),
     "out below a file": (("tiny", "--out", "file/x"), "expected a folder that can be written to, got file"),
     "out in the library": (("tiny", "--out", weights.SHIPPED), "expected --out outside the library, got"),

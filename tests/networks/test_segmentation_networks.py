@@ -20,10 +20,10 @@ def test_dense_equals_the_sliding_window(classifier, shape):
     windows = images.unfold(2, side, 1).unfold(3, side, 1)  # (batch, 1, rows, columns, side, side)
     rows, columns = windows.shape[2:4]
     with torch.no_grad():
-        one_by_one = classifier(windows.reshape(-1, 1, side, side)).view(2, 1, rows, columns)
-        dense = classifier.dense(images)
-        single = classifier.float()(windows.float().reshape(-1, 1, side, side)).view(2, 1, rows, columns)
-        single_dense = classifier.dense(images.float())
+        one_by_one = classifier.one_by_one(windows.reshape(-1, 1, side, side)).view(2, 1, rows, columns)
+        dense = classifier(images)
+        single = classifier.float().one_by_one(windows.float().reshape(-1, 1, side, side)).view(2, 1, rows, columns)
+        single_dense = classifier(images.float())
     assert dense.shape == (2, 1, shape[0] - 32, shape[1] - 32)
     torch.testing.assert_close(dense, one_by_one, atol=1e-12, rtol=0)
     torch.testing.assert_close(single_dense, single, atol=1e-5, rtol=0)
@@ -31,13 +31,13 @@ def test_dense_equals_the_sliding_window(classifier, shape):
 
 def test_a_window_depends_on_all_of_its_pixels(classifier):
     windows = torch.rand(8, 1, 33, 33, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    (slope,) = torch.autograd.grad(classifier(windows.requires_grad_()).sum(), windows)
+    (slope,) = torch.autograd.grad(classifier.one_by_one(windows.requires_grad_()).sum(), windows)
     assert (slope.abs().sum(0)[0] > 0).all()
 
 
 def test_dense_refuses_what_holds_no_window(classifier, unchecked):
     with pytest.raises(InputError, match="at least 33×33"):
-        classifier.dense(torch.rand(1, 1, 32, 60))
+        classifier(torch.rand(1, 1, 32, 60))
 
 
 NETWORKS = {

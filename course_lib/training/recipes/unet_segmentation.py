@@ -16,10 +16,10 @@ from jaxtyping import Float
 from torch import nn
 
 from course_lib import expect
-from course_lib.data import SegmentedImage, brain_tissue, nerve_tissue, segmented_images
+from course_lib.data import SegmentedImage, brain_tissue, centre_crop, nerve_tissue, segmented_images
 from course_lib.display.progress import say
 from course_lib.metrics import dice
-from course_lib.networks import FCN, UNet, VNet, segment
+from course_lib.networks import FCN, UNet, VNet, WindowClassifier, segment
 from course_lib.training.augmentation import BRAINS, MEMBRANES, Augmentation
 from course_lib.training.own_images import held_out
 from course_lib.training.recipe import Batch, Recipe
@@ -83,6 +83,7 @@ def overlap_and_entropy(network: nn.Module, sample: Batch, losses: Sequence[str]
     """The sum of some of `LOSSES`. Cross-entropy tells every pixel where to go, Dice weighs the image as a whole."""
     image, label = sample
     p = network(image).float().sigmoid()
+    label = centre_crop(label, tuple(p.shape[-2:]))  # windows look at what surrounds the middle
     return torch.stack([LOSSES[name](p, label) for name in losses]).sum()
 
 
@@ -155,6 +156,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "unet_segmentation": partial(UNet, 1, 1, 16, 3, batch_norm=True),
     "fcn_segmentation": partial(FCN, 1, 1, 16, 3),
     "fcn_without_skips": partial(FCN, 1, 1, 16, 3, skips=False),
+    "window_classifier": WindowClassifier,
 }
 
 
