@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float
 
 from course_lib import expect
 from course_lib.data.mri_files import NIFTI_SUFFIXES, readable
-from course_lib.data.readers import IMAGE_SUFFIXES, to_unit_range, upright, luminance, read_image
+from course_lib.data.readers import IMAGE_SUFFIXES, luminance, read_image, to_unit_range, upright
 
 if TYPE_CHECKING:
     import nibabel

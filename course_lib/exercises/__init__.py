@@ -15,6 +15,7 @@ LABS = {
     "02_compressed_sensing": "compressed_sensing",
     "04_blind_denoising": "blind_denoising",
     "05_mammogram_denoising": "mammogram_denoising",
+    "06_unet_segmentation": "unet_segmentation",
     "09_data_consistency_cascades": "data_consistency_cascades",
 }
 

@@ -62,8 +62,8 @@ def volume_similarity(a: Masks, b: Masks) -> PerMask:
 def hausdorff(a: Masks, b: Masks, spacing: Spacing = None, percentile: float = 100.0) -> PerMask:
     """Hausdorff distance of the surfaces: the larger of the two largest distances from one to the other.
 
-    The surface of a mask are its pixels with a neighbour outside, next to it along an axis; outside the image counts as
-    outside. Two empty masks are 0 apart, an empty and another one infinitely far.
+    The surface of a mask is made of its pixels that have a neighbour outside it, next to them along an axis; outside
+    the image counts as outside. Two empty masks are 0 apart, an empty and another one infinitely far.
 
     Args:
         a: masks in 2-D or 3-D; the two arguments may be exchanged.

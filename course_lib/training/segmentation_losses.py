@@ -48,10 +48,11 @@ def generalized_dice_loss(p: Maps, r: Maps) -> Scalar:
         p, r: with all classes, so two channels for foreground and background.
     """
     _check(p, r)
-    area = _sum(r)
-    w = torch.where(area > 0, 1 / area.clamp(min=1).square(), 0.0)
+    # means for sums: the same ratio, and far above ε
+    area, both, total = (values.flatten(2).mean(-1) for values in (r, p * r, p + r))
+    w = torch.where(area > 0, 1 / area.clamp(min=1e-12).square(), 0.0)
     w = torch.where(area > 0, w, w.amax(dim=1, keepdim=True))
-    overlap, size = (w * _sum(p * r)).sum(dim=1), (w * _sum(p + r)).sum(dim=1)
+    overlap, size = (w * both).sum(dim=1), (w * total).sum(dim=1)
     return 1 - ((2 * overlap + EPSILON) / (size + EPSILON)).mean()
 
 

@@ -29,7 +29,7 @@ SECTIONS = 30  # as in the challenge of 2012
 PATCH = 128  # pixels a side
 SUBJECTS = 1000  # of the training split
 HEIGHTS_MM = range(-16, 56, 2)  # of a volume of cubes with sides of 2 mm
-SLAB, SIDE = 24, 80  # voxels of a 3-D patch: height, and width
+SLAB, SIDE = 16, 64  # voxels of a 3-D patch: height, and width
 HEAD = slice(16, 112)  # of 128 pixels: what lies outside shows air
 
 # an image (1, height, width), and its label (1, height, width), 1 in the foreground
@@ -174,7 +174,7 @@ def brain_slices(augmentation: Augmentation, generator: torch.Generator, size: i
 
 
 def brain_volumes(augmentation: Augmentation, generator: torch.Generator, size: int) -> Batch:
-    """`size` boxes of 24 × 80 × 80 voxels, each of another subject."""
+    """`size` boxes of 16 × 64 × 64 voxels, each of another subject."""
     drawn = []
     for _ in range(size):
         first = _chance(len(HEIGHTS_MM) - SLAB + 1, generator)
