@@ -51,14 +51,18 @@ class VNet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """ReLU(shortcut + two 3×3×3 convolutions); the shortcut is a 1×1×1 convolution where the channels change."""
+    """ReLU(shortcut + two 3×3×3 convolutions); the shortcut is a 1×1×1 convolution where the channels change.
+
+    Each volume is normalised by its own statistics: a batch of volumes is too small to have any, and another scanner's
+    contrast goes with them.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.shortcut = nn.Identity() if inputs == outputs else nn.Conv3d(inputs, outputs, 1)
         self.convolutions = nn.Sequential(
-            nn.Conv3d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm3d(outputs), nn.ReLU(),
-            nn.Conv3d(outputs, outputs, 3, padding=1, bias=False), nn.BatchNorm3d(outputs),
+            nn.Conv3d(inputs, outputs, 3, padding=1, bias=False), nn.InstanceNorm3d(outputs, affine=True), nn.ReLU(),
+            nn.Conv3d(outputs, outputs, 3, padding=1, bias=False), nn.InstanceNorm3d(outputs, affine=True),
         )  # fmt: skip
 
     def forward(

@@ -29,8 +29,8 @@ SECTIONS = 30  # as in the challenge of 2012
 PATCH = 128  # pixels a side
 SUBJECTS = 1000  # of the training split
 HEIGHTS_MM = range(-16, 56, 2)  # of a volume of cubes with sides of 2 mm
-SLAB, SIDE = 16, 64  # voxels of a 3-D patch: height, and width
-HEAD = slice(16, 112)  # of 128 pixels: what lies outside shows air
+SLAB = 16  # slices of a 3-D patch
+HEAD = slice(16, 112)  # of 128 pixels: what lies outside is air
 
 # an image (1, height, width), and its label (1, height, width), 1 in the foreground
 Sections = Sequence[tuple[Float[torch.Tensor, "1 height width"], Float[torch.Tensor, "1 height width"]]]
@@ -174,13 +174,12 @@ def brain_slices(augmentation: Augmentation, generator: torch.Generator, size: i
 
 
 def brain_volumes(augmentation: Augmentation, generator: torch.Generator, size: int) -> Batch:
-    """`size` boxes of 16 × 64 × 64 voxels, each of another subject."""
+    """`size` boxes of 16 slices, each of another subject."""
     drawn = []
     for _ in range(size):
         first = _chance(len(HEIGHTS_MM) - SLAB + 1, generator)
         tissue = brain_tissue("train", _chance(SUBJECTS, generator), HEIGHTS_MM[first : first + SLAB])
-        top, left = (_chance(128 - 2 * HEAD.start - SIDE + 1, generator) + HEAD.start for _ in range(2))
-        box = (slice(None), slice(None), slice(top, top + SIDE), slice(left, left + SIDE))
+        box = (slice(None), slice(None), HEAD, HEAD)
         image, label = tissue.image.transpose(0, 1)[box], _one_hot(tissue.labels).transpose(0, 1)[box]
         drawn.append(augmentation(image.contiguous(), label.contiguous(), generator))
     return tuple(torch.stack(part) for part in zip(*drawn, strict=True))
@@ -203,12 +202,18 @@ def _validation_brains() -> list:
     return [brain_tissue("validation", index, HEIGHTS_MM, other_scanner=True) for index in range(4)]
 
 
-def tissue_labels(network: nn.Module, image: Float[torch.Tensor, "slices 1 height width"]) -> torch.Tensor:
-    """The most probable of the three classes in each voxel, (slices, height, width), by a 2-D or a 3-D network."""
-    image = image.to(next(network.parameters()).device)
+def tissue_labels(network: nn.Module, image: Float[torch.Tensor, "slices 1 128 128"]) -> torch.Tensor:
+    """The most probable of the three classes in each voxel, (slices, 128, 128), by a 2-D or a 3-D network.
+
+    Air around the head is left out, as in training, and gets the label 0: a V-Net's statistics would be others with it.
+    """
+    head = image[..., HEAD, HEAD].to(next(network.parameters()).device)
+    labels = torch.zeros(image[:, 0].shape, dtype=torch.long)
     if isinstance(network, VNet):
-        return segment(network, image.transpose(0, 1)[None])[0].argmax(0).cpu()
-    return segment(network, image).argmax(1).cpu()
+        labels[:, HEAD, HEAD] = segment(network, head.transpose(0, 1)[None])[0].argmax(0).cpu()
+    else:
+        labels[:, HEAD, HEAD] = segment(network, head).argmax(1).cpu()
+    return labels
 
 
 def tissue_dice(found: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
@@ -233,5 +238,5 @@ def brain_recipe(name: str, network: Callable[[], nn.Module], draw: Callable[...
 RECIPES = (
     *(recipe(name, network) for name, network in NETWORKS.items()),
     brain_recipe("unet_brain", partial(UNet, 1, 3, 16, 3, batch_norm=True), brain_slices, steps=800, batch_size=8),
-    brain_recipe("vnet_brain", partial(VNet, 1, 3, 8, 2), brain_volumes, steps=500, batch_size=1),
+    brain_recipe("vnet_brain", partial(VNet, 1, 3, 8, 2), brain_volumes, steps=500, batch_size=2),
 )
