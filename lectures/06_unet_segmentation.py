@@ -612,7 +612,7 @@ show_images(
 # %%
 brain_networks = {
     "unet": networks.load_weights(networks.UNet(1, 3, 16, 3, batch_norm=True), "unet_brain"),
-    "vnet": networks.load_weights(networks.VNet(1, 3, 8, 2), "vnet_brain"),
+    "vnet": networks.load_weights(networks.VNet(1, 3, 8, 3), "vnet_brain"),
 }
 maps = {name: [recipes.tissue_labels(network, s.image) for s in subjects] for name, network in brain_networks.items()}
 tissue = {}

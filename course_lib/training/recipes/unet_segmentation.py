@@ -238,5 +238,5 @@ def brain_recipe(name: str, network: Callable[[], nn.Module], draw: Callable[...
 RECIPES = (
     *(recipe(name, network) for name, network in NETWORKS.items()),
     brain_recipe("unet_brain", partial(UNet, 1, 3, 16, 3, batch_norm=True), brain_slices, steps=800, batch_size=8),
-    brain_recipe("vnet_brain", partial(VNet, 1, 3, 8, 2), brain_volumes, steps=500, batch_size=2),
+    brain_recipe("vnet_brain", partial(VNet, 1, 3, 8, 3), brain_volumes, steps=800, batch_size=2),
 )
