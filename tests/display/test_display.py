@@ -123,3 +123,21 @@ def test_sliders_must_have_a_label(shell):
     with pytest.raises(expect.InputError, match="expected a description for the control 'height'"):
         display.play(plt.figure(), lambda height: "A figure with nothing in it.", height=IntSlider())
     plt.close("all")
+
+
+def test_overlay_shows_right_missed_and_too_much_in_three_colours():
+    image = torch.full((1, 1, 2, 2), 0.5)
+    found = torch.tensor([[True, False], [True, False]])
+    truth = torch.tensor([[True, True], [False, False]])
+    picture = display.overlay(image, found, truth)
+    assert picture.shape == (1, 3, 2, 2)
+    right, missed, too_much, rest = (picture[0, :, i, j] for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)))
+    assert right.min() > 0.85
+    assert missed[0] > missed[2] + 0.5  # orange
+    assert too_much[2] > too_much[0] + 0.3  # blue
+    torch.testing.assert_close(rest, torch.full((3,), 0.3))
+
+
+def test_overlay_refuses_masks_of_another_size(unchecked):
+    with pytest.raises(expect.InputError, match=r"two masks of its size, got \(2, 2\), \(2, 3\), \(2, 2\)"):
+        display.overlay(torch.zeros(2, 2), torch.zeros(2, 3), torch.zeros(2, 2))

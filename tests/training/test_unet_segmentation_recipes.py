@@ -51,7 +51,7 @@ def test_patches_without_augmentation_are_cut_from_everywhere(generator):
     assert first.max() == 32
 
 
-@pytest.mark.parametrize(("draw", "shape"), [(recipes.brain_slices, (96, 96)), (recipes.brain_volumes, (16, 96, 96))])
+@pytest.mark.parametrize(("draw", "shape"), [(recipes.brain_slices, (96, 96)), (recipes.brain_volumes, (8, 96, 96))])
 def test_brains_come_with_three_classes(draw, shape, generator):
     image, label = draw(BRAINS, generator, 2)
     assert image.shape == (2, 1, *shape)

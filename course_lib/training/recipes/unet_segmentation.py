@@ -29,7 +29,7 @@ SECTIONS = 30  # as in the challenge of 2012
 PATCH = 128  # pixels a side
 SUBJECTS = 1000  # of the training split
 HEIGHTS_MM = range(-16, 56, 2)  # of a volume of cubes with sides of 2 mm
-SLAB = 16  # slices of a 3-D patch
+SLAB = 8  # slices of a 3-D patch
 HEAD = slice(16, 112)  # of 128 pixels: what lies outside is air
 
 # an image (1, height, width), and its label (1, height, width), 1 in the foreground
@@ -174,7 +174,7 @@ def brain_slices(augmentation: Augmentation, generator: torch.Generator, size: i
 
 
 def brain_volumes(augmentation: Augmentation, generator: torch.Generator, size: int) -> Batch:
-    """`size` boxes of 16 slices, each of another subject."""
+    """`size` boxes of 8 slices, each of another subject."""
     drawn = []
     for _ in range(size):
         first = _chance(len(HEIGHTS_MM) - SLAB + 1, generator)
@@ -238,5 +238,5 @@ def brain_recipe(name: str, network: Callable[[], nn.Module], draw: Callable[...
 RECIPES = (
     *(recipe(name, network) for name, network in NETWORKS.items()),
     brain_recipe("unet_brain", partial(UNet, 1, 3, 16, 3, batch_norm=True), brain_slices, steps=800, batch_size=8),
-    brain_recipe("vnet_brain", partial(VNet, 1, 3, 8, 3), brain_volumes, steps=800, batch_size=2),
+    brain_recipe("vnet_brain", partial(VNet, 1, 3, 16, 2), brain_volumes, steps=1000, batch_size=4),
 )
