@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import io
 import linecache
+import sys
 import traceback
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 import torch
@@ -28,7 +31,14 @@ UNWRITTEN = "`{}` is not written yet: solve its exercise first, or run the cell 
 
 
 class AnswerIsAbsent(Exception):  # noqa: N818  graders read this name
-    """The function called what would be the answer: the library's own function, or an operator of torch."""
+    """The function called what would be the answer: a library's own function, or an operator of torch."""
+
+
+class TooMuchWork(Exception):  # noqa: N818  students read this name
+    """The function computes far more than it has to, as one does that goes over places in place of all at once."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"it takes more than {most:,} multiplications in one call")
 
 
 @dataclass(frozen=True)
@@ -53,11 +63,13 @@ class Outcome:
 
 
 def run(
-    function: Callable[..., object], arguments: Arguments, *, quiet: bool = False, closed: tuple[str, ...] = ()
+    function: Callable[..., object], arguments: Arguments, *, quiet: bool = False, closed: tuple[str | int, ...] = ()
 ) -> Outcome:
     """Call `function` on copies of `arguments`; whatever it does, the answer is an `Outcome`.
 
-    closed: parts of names of torch's operators that the function may not reach, by whatever name it calls them.
+    closed: what the function may not reach, by whatever name it calls it: a part of the names of torch's operators
+        ("conv"), or the full name of another library's function or layer ("monai.losses.DiceLoss"). A whole number is
+        the most multiplications that it may take.
     """
     copies = tuple(_copy(a) for a in arguments)
     silence = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
@@ -67,7 +79,7 @@ def run(
                 warnings.simplefilter("ignore")
             value = function(*copies)
         if reached:  # also for a function that catches the exception
-            raise AnswerIsAbsent(reached[0])
+            raise reached[0]
         changed = tuple(i for i, (a, b) in enumerate(zip(arguments, copies, strict=True)) if not _same(a, b))
         arrays, kind = as_arrays(value)
         kind += WITH_GRAPH if _carries_graph(value) and not _carries_graph(arguments) else ""
@@ -94,26 +106,79 @@ def _same_torch() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _closed(parts: tuple[str, ...]) -> Iterator[list[str]]:
-    """While this lasts, torch's operators with one of `parts` in their names raise; the list says which were met.
+def _closed(closed: tuple[str | int, ...]) -> Iterator[list[Exception]]:
+    """While this lasts, what is closed raises; the list says what was met.
 
     `F.conv2d`, `nn.Conv2d` and `torch.ops.aten.conv2d` are all the operator `aten::convolution`.
     """
-    reached: list[str] = []
-    if not parts:
-        yield reached
-        return
+    reached: list[Exception] = []
+    parts = [c for c in closed if isinstance(c, str) and "." not in c]
+    most = min((c for c in closed if isinstance(c, int)), default=None)
 
-    class Closed(TorchDispatchMode):
+    class Watched(TorchDispatchMode):
+        work = 0
+
         def __torch_dispatch__(self, operator, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
             name = operator._schema.name.split("::")[1]
             if any(part in name for part in parts):
-                reached.append(f"torch's `{name}`")
-                raise AnswerIsAbsent(reached[-1])
-            return operator(*args, **(kwargs or {}))
+                reached.append(AnswerIsAbsent(f"torch's `{name}`"))
+                raise reached[-1]
+            result = operator(*args, **(kwargs or {}))
+            if most is not None:
+                self.work += _multiplications(name, args, result)
+                if self.work > most:
+                    reached.append(TooMuchWork(most))
+                    raise reached[-1]
+            return result
 
-    with Closed():
+    with contextlib.ExitStack() as stack:
+        if parts or most is not None:
+            stack.enter_context(Watched())
+        stack.enter_context(_refused([c for c in closed if isinstance(c, str) and "." in c], reached))
         yield reached
+
+
+def _multiplications(name: str, args: tuple, result: object) -> int:
+    """How many products a convolution, a matrix product or `*` takes; other operators count as none."""
+    if name == "convolution":
+        return result.numel() * args[1][0].numel()
+    if name in ("mm", "bmm", "addmm", "baddbmm"):
+        return result.numel() * args[-1].shape[-2]
+    if name in ("mv", "addmv", "dot"):
+        return result.numel() * args[-1].shape[-1]
+    return result.numel() if name == "mul" else 0
+
+
+@contextlib.contextmanager
+def _refused(names: list[str], reached: list[Exception]) -> Iterator[None]:
+    """While this lasts, other libraries' layers do not go forward, and their functions refuse to be called."""
+    changed: list[tuple[object, str, object]] = []
+    for name in names:
+        place, attribute = name.rsplit(".", 1)
+        try:
+            found = getattr(import_module(place), attribute)
+        except Exception:  # what cannot be loaded is nobody's answer; a sandbox may forbid what a library looks for
+            continue
+
+        def refuse(*_: object, _name: str = name, **__: object) -> None:
+            reached.append(AnswerIsAbsent(f"`{_name}`"))
+            raise reached[-1]
+
+        if isinstance(found, type):  # so also what was made of it before
+            where = [(found, "forward")]
+        else:
+            packages = (name.split(".")[0], "__main__")
+            rooms = [m for key, m in list(sys.modules.items()) if key.split(".")[0] in packages]
+            rooms = [m for m in rooms if isinstance(m, types.ModuleType)]
+            where = [(room, key) for room in rooms for key, value in list(vars(room).items()) if value is found]
+        changed += [(room, key, getattr(room, key)) for room, key in where]
+        for room, key in where:
+            setattr(room, key, refuse)
+    try:
+        yield
+    finally:
+        for room, key, original in changed:
+            setattr(room, key, original)
 
 
 def _in_words(error: BaseException) -> str:

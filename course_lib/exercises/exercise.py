@@ -90,7 +90,9 @@ class Exercise:
     draw: from a seeded generator and the case's index (0, 1, 2, …), the arguments of one call.
     reference: the right answer; open to read, for this is a course.
     answers: full names in the library that would be the answer; a function that calls one does not count.
-    operators: parts of names of torch's operators that would be the answer too ("conv"), by whatever way called.
+    operators: what else would be the answer, by whatever way called: a part of the names of torch's operators ("conv"),
+        or the full name of another library's function or layer. A whole number is the most multiplications that one
+        call may take. All this holds in the sandbox of grading too.
     mistakes: at least three wrong answers, each with its own message.
     properties: what every right answer has.
     hints: a ladder, from a nudge to nearly the answer.
@@ -113,7 +115,7 @@ class Exercise:
     mistakes: tuple[Mistake, ...]
     properties: tuple[Property, ...]
     hints: tuple[str, ...]
-    operators: tuple[str, ...] = ()
+    operators: tuple[str | int, ...] = ()
     also_right: tuple[Callable[..., object], ...] = ()
     tolerance: float = 1e-4
     cases: int = 3
@@ -255,9 +257,12 @@ class Exercise:
         arguments = self.calls(VISIBLE_SEED)[0].arguments
         found, right = (self._gradients(f, arguments) for f in (function, self.reference))
         cut = [name for name in self.differentiable if name not in found or not _near(found[name], right[name])]
-        return (
-            f"autograd does not come through your function to {', '.join(f'`{name}`' for name in cut)}" if cut else ""
-        )
+        if not cut:
+            return ""
+        names = ", ".join(f"`{name}`" for name in cut)
+        partly = all(name in found and bool(found[name].any()) for name in cut)
+        tail = " as it should, so the gradient is another: a part is cut off or changed on the way" if partly else ""
+        return f"autograd does not come through your function to {names}{tail}"
 
     def _gradients(self, function: Callable[..., object], arguments: Arguments) -> dict[str, torch.Tensor]:
         """Of the sum of squares of what `function` returns, for the arguments that autograd reaches."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d, conv2d, grid_sample, interpolate, max_pool2d, pad, unfold
 
-from course_lib.exercises.calls import Arguments
+from course_lib.exercises.calls import Arguments, TooMuchWork
 from course_lib.exercises.exercise import Exercise, Mistake, Property
 from course_lib.exercises.lab import Lab, OpenQuestion
 
@@ -157,6 +158,24 @@ def _on_the_diagonal(image, side):
     return torch.stack([image[0, :, r : r + side, c : c + side] for r, c in zip(rows, columns, strict=False)])
 
 
+def _one_size_for_both(image, side, which=2, join=torch.stack, channel=0):
+    """As many places along both axes; `channel` is the image's first index, 0 or all of it."""
+    places = range(image.shape[which] - side + 1)
+    return join([image[channel, :, r : r + side, c : c + side] for r in places for c in places])
+
+
+def _backwards_through_the_image(image, side):
+    return _windows(image, side).flip(0)
+
+
+def _half_precision(image, side):
+    return _windows(image, side).half()
+
+
+def _compared(image, side, with_what=0.5):
+    return _windows(image, side) > with_what
+
+
 def _one_square(image, side):
     """As large as the window, and a pixel longer in one direction."""
     n = min(image.shape[2:])
@@ -280,6 +299,29 @@ windows = Exercise(
             also=(partial(_ranges_exchanged, join=torch.cat),),
         ),
         Mistake(
+            _one_size_for_both,
+            "you take the same number of places for rows and columns: `image.shape[2]` is the height, `image.shape[3]` "
+            "the width",
+            also=tuple(
+                partial(_one_size_for_both, which=which, join=join, channel=channel)
+                for which in (2, 3)
+                for join, channel in ((torch.stack, 0), (torch.cat, 0), (torch.cat, slice(None)))
+            )[1:],
+        ),
+        Mistake(
+            _backwards_through_the_image,
+            "your windows are in reverse order: the first begins in the top left corner",
+        ),
+        Mistake(
+            _half_precision,
+            "your result is float16: the windows keep the image's own numbers, float32, so leave out `.half()`",
+        ),
+        Mistake(
+            _compared,
+            "your result is bool: the windows keep the image's own numbers, float32, so do not compare them",
+            also=(partial(_compared, with_what=0.0),),
+        ),
+        Mistake(
             _one_row_of_windows,
             "only the first row of windows is there: two loops, one in the other, go over rows and columns",
             also=(_on_the_diagonal,),
@@ -307,9 +349,11 @@ windows = Exercise(
 
 # --- 2. the dense network -----------------------------------------------------------------------------
 
-SECTIONS = ((15, 17), (18, 14), (14, 19))  # height, width
+SECTIONS = ((15, 17), (18, 14), (31, 34))  # height, width; in the last one going over 460 windows shows in the work
 NETWORKS = ((3, 3, 2), (2, 5, 3), (4, 3, 3))  # channels, kernels' sides before and after the pool
 SIDE = 12
+# The dense network takes 143,000 in the largest case, with kernels filled up by zeros 340,000; its windows 2.3 million.
+MOST_MULTIPLICATIONS = 550_000
 
 
 def _draw_network(generator: torch.Generator, index: int) -> Arguments:
@@ -342,6 +386,13 @@ def _dense(image, first, second, last, *, pool=_pool, dilations=(1, 2, 2), paddi
 def _dense_scores(image, first, second, last):
     """The lab's reference: pooling moves on by one pixel, and what follows takes its inputs two pixels apart."""
     return _dense(image, first, second, last)
+
+
+def _window_by_window(image, first, second, last):
+    """The right scores, where the image is so small that the work does not show."""
+    if image.shape[2:] == SECTIONS[2]:
+        raise TooMuchWork(MOST_MULTIPLICATIONS)
+    return _dense_scores(image, first, second, last)
 
 
 def _stride_left(image, first, second, last):
@@ -411,6 +462,34 @@ def _batch_taken_off(image, first, second, last, place=0):
     return _dense_scores(image, first, second, last)[place]
 
 
+def _pooled_too_late(image, first, second, last, dilations=(1, 1)):
+    x = torch.relu(conv2d(torch.relu(conv2d(image, first)), second, dilation=dilations[0]))
+    return conv2d(max_pool2d(x, 2, stride=1), last, dilation=dilations[1])
+
+
+def _image_shifted(image, first, second, last, by=lambda image: 0.5):
+    return _dense_scores(image - by(image), first, second, last)
+
+
+def _kernels_turned(image, first, second, last, turn=lambda k: k.flip(2, 3)):
+    return _dense_scores(image, turn(first), turn(second), turn(last))
+
+
+def _other_relu(image, first, second, last, relu=torch.nn.functional.leaky_relu):
+    x = max_pool2d(relu(conv2d(image, first)), 2, stride=1)
+    return conv2d(relu(conv2d(x, second, dilation=2)), last, dilation=2)
+
+
+def _filled_up_and_cropped(image, first, second, last, crop=slice(None, -10), fill_pool=False):
+    pool = (lambda x, n: max_pool2d(pad(x, (0, 1, 0, 1)), n, stride=1)) if fill_pool else _pool
+    return _dense(image, first, second, last, padding="same", pool=pool)[..., crop, crop]
+
+
+def _strides_for_dilations(image, first, second, last, strides=(2, 2), pool=1):
+    x = max_pool2d(torch.relu(conv2d(image, first)), 2, stride=pool)
+    return conv2d(torch.relu(conv2d(x, second, stride=strides[0])), last, stride=strides[1])
+
+
 def _four_windows(image, first, second, last):
     return [(image[..., -SIDE - 1 :, : SIDE + 1], first, second, last)]
 
@@ -458,9 +537,13 @@ dense_scores = Exercise(
     draw=_draw_network,
     reference=_dense_scores,
     answers=(),  # the library's own has other layers
-    operators=("unfold", "im2col", "stack", "cat"),  # to go over the windows is not to be dense
+    operators=(MOST_MULTIPLICATIONS,),  # to go over the windows is not to be dense
     differentiable=("first", "second", "last"),
     mistakes=(
+        Mistake(
+            _window_by_window,
+            "you cut out every window: the dense network takes the whole image in one pass, and computes nothing twice",
+        ),
         Mistake(
             _stride_left,
             "your pool moves on by two pixels, so there is a score for every second place alone: `stride=1`, and take "
@@ -527,6 +610,55 @@ dense_scores = Exercise(
             _relu_at_the_end,
             "something follows your last convolution: the score is its result as it is, below 0 as well",
             also=(partial(_relu_at_the_end, end=torch.sigmoid),),
+        ),
+        Mistake(
+            _pooled_too_late,
+            "your pool comes after the second convolution: it follows the first one and its ReLU, before `second`",
+            also=tuple(partial(_pooled_too_late, dilations=d) for d in ((1, 2), (2, 2), (2, 1))),
+        ),
+        Mistake(
+            _image_shifted,
+            "you subtract something from the image: the function takes it as it is, and the notebook subtracts 0.5 "
+            "elsewhere",
+            also=(partial(_image_shifted, by=lambda image: image.mean()),),
+        ),
+        Mistake(
+            _kernels_turned,
+            "your kernels are turned round or transposed: `conv2d` takes them as they are",
+            also=(partial(_kernels_turned, turn=lambda k: k.mT),),
+        ),
+        Mistake(
+            _other_relu,
+            "you take another function than the ReLU: `torch.relu` sets all that is below 0 to 0",
+            also=tuple(
+                partial(_other_relu, relu=f)
+                for f in (
+                    partial(torch.nn.functional.leaky_relu, negative_slope=0.1),
+                    partial(torch.nn.functional.leaky_relu, negative_slope=0.2),
+                    torch.nn.functional.elu, torch.nn.functional.gelu, torch.sigmoid, torch.tanh,
+                )
+            ),
+        ),
+        Mistake(
+            _filled_up_and_cropped,
+            "you fill up and crop, and so move the scores: without `padding` they have the right size and place by "
+            "themselves",
+            also=tuple(
+                partial(_filled_up_and_cropped, crop=crop, fill_pool=fill)
+                for crop, fill in (
+                    (slice(10, None), False), (slice(4, -6), False), (slice(6, -4), False), (slice(None, -11), True),
+                    (slice(11, None), True), (slice(6, -5), True),
+                )
+            ),
+        ),
+        Mistake(
+            _strides_for_dilations,
+            "you take `stride=2` where `dilation=2` is wanted: a stride leaves out places of the result, a dilation "
+            "lies between the places that a kernel looks at",
+            also=tuple(
+                partial(_strides_for_dilations, strides=strides, pool=pool)
+                for strides in ((2, 2), (2, 1), (1, 2)) for pool in (1, 2)
+            )[1:],
         ),
         Mistake(
             _batch_taken_off,
@@ -677,6 +809,33 @@ def _kernel_transposed(coarse, skip, kernel):
     return _step(coarse, skip, kernel.mT)
 
 
+def _cut_off_above(coarse, skip, kernel, end=lambda x: x.clamp(0, 1)):
+    return _step(coarse, skip, kernel, end=end)
+
+
+def _filled_on_one_side(coarse, skip, kernel, crop=slice(None, -2)):
+    return _step(coarse, skip, kernel, padding=2)[..., crop, crop]
+
+
+def _relu_of_one_part(coarse, skip, kernel, parts=(1, 0), end=torch.relu):
+    own = [torch.relu(x) if on else x for x, on in zip((_twice(coarse), skip), parts, strict=True)]
+    return end(conv2d(torch.cat(own[::-1], dim=1), kernel, padding=1))
+
+
+def _first_image_alone(coarse, skip, kernel, place=slice(1)):
+    """What is done for one image is done for it alone, or handed to all of the batch."""
+    return _up_step(coarse[:1], skip[:1], kernel)[place]
+
+
+def _first_image_for_all(coarse, skip, kernel, parts=(1, 1)):
+    first = [x[:1].expand_as(x) if on else x for x, on in zip((coarse, skip), parts, strict=True)]
+    return _up_step(*first, kernel)
+
+
+def _enlarged_last(coarse, skip, kernel, pool=max_pool2d):
+    return _twice(_skip_reduced(coarse, skip, kernel, pool=pool))
+
+
 def _centre_of_coarse(coarse, skip, kernel):
     """A kernel that hands one channel of the coarse features on, times 1 and times −1."""
     centre = torch.zeros_like(kernel)
@@ -810,6 +969,42 @@ up_step = Exercise(
             "your ReLU comes before the convolution: it is the last step",
             also=(partial(_relu_first, end=torch.relu),),
         ),
+        Mistake(
+            _relu_of_one_part,
+            "you take a ReLU of the coarse features or of the skip before the convolution: both go in as they are, and "
+            "the ReLU is the last step",
+            also=tuple(
+                partial(_relu_of_one_part, parts=parts, end=end)
+                for parts in ((1, 0), (0, 1)) for end in (torch.relu, lambda x: x)
+            )[1:],
+        ),
+        Mistake(
+            _cut_off_above,
+            "you cut off above 1 as well: a ReLU sets all that is below 0 to 0, and nothing else",
+            also=(partial(_cut_off_above, end=torch.nn.functional.relu6),),
+        ),
+        Mistake(
+            _filled_on_one_side,
+            "you fill up on one side alone, so all is moved by a pixel: one row and column of zeros on each side, "
+            "`padding=1`, and nothing to cut off",
+            also=(partial(_filled_on_one_side, crop=slice(2, None)),),
+        ),
+        Mistake(
+            _first_image_alone,
+            "only the first image of the batch takes part: all of them go through at once, so index no image",
+            also=(
+                partial(_first_image_alone, place=0), _first_image_for_all,
+                partial(_first_image_for_all, parts=(1, 0)), partial(_first_image_for_all, parts=(0, 1)),
+            ),
+        ),
+        Mistake(
+            _enlarged_last,
+            "you reduce the skip and enlarge at the end: enlarge the coarse features before the convolution, and leave "
+            "the skip as fine as it is",
+            also=(
+                partial(_enlarged_last, pool=avg_pool2d), partial(_enlarged_last, pool=lambda x, n: x[:, :, ::n, ::n]),
+            ),
+        ),
     ),
     properties=(
         Property(
@@ -822,7 +1017,8 @@ up_step = Exercise(
         ),
     ),
     hints=(
-        "Four steps, in this order: enlarge, lay side by side, convolve, ReLU.",
+        "Three steps, in this order: enlarge with `interpolate`, lay side by side with `torch.cat`, convolve and take "
+        "the ReLU.",
         "`interpolate(coarse, scale_factor=2)` enlarges; `torch.cat([skip, ...], dim=1)` lays channels side by side.",
         "`torch.relu(conv2d(torch.cat([skip, enlarged], dim=1), kernel, padding=1))`.",
     ),
@@ -832,12 +1028,19 @@ up_step = Exercise(
 
 # --- 4. the Dice loss ---------------------------------------------------------------------------------
 
-BATCHES = ((3, 6, 5), (2, 5, 8), (4, 4, 7))  # images, height, width
+BATCHES = ((3, 6, 5), (2, 5, 8), (4, 4, 7), (2, 5, 6))  # images, height, width
 
 
 def _draw_masks(generator: torch.Generator, index: int) -> Arguments:
-    """Foreground of very different size from image to image, and probabilities that know something of it."""
+    """Foreground of very different size from image to image, and probabilities that know something of it.
+
+    In the last case the sums are so small that a small number that is added to them shows.
+    """
     count, height, width = BATCHES[index]
+    if index == 3:
+        r = torch.zeros(count, 1, height, width)
+        r[0, 0, 1, 2], r[1, 0, 3, 1] = 1.0, 1.0
+        return 0.02 + 0.04 * _rand(generator, *r.shape) + r * (0.1 + 0.1 * _rand(generator, *r.shape)), r
     share = torch.linspace(0.15, 0.75, count)[:, None, None, None]
     r = (_rand(generator, count, 1, height, width) < share).float()
     r[..., 0, 0], r[..., 0, 1] = 1.0, 0.0
@@ -897,9 +1100,9 @@ def _thresholded(p, r):
     return _dice_loss((p > 0.5).to(p.dtype), r)
 
 
-def _smoothed(p, r, more=1.0):
+def _smoothed(p, r, more=1.0, above=True):
     sizes = (p.square() + r.square()).sum(PIXELS)
-    return (1 - (2 * (p * r).sum(PIXELS) + more) / (sizes + more)).mean()
+    return (1 - (2 * (p * r).sum(PIXELS) + more * above) / (sizes + more)).mean()
 
 
 def _row_by_row(p, r, dims=(-1,)):
@@ -936,8 +1139,8 @@ def _one_from_above(p, r):
     return ((1 - 2 * (p * r).sum(PIXELS)) / (p.square() + r.square()).sum(PIXELS)).mean()
 
 
-def _denominator_split(p, r):
-    return (1 - (2 * (p * r).sum(PIXELS) / p.square().sum(PIXELS) + r.square().sum(PIXELS))).mean()
+def _denominator_split(p, r, sign=1):
+    return (1 - (2 * (p * r).sum(PIXELS) / p.square().sum(PIXELS) + sign * r.square().sum(PIXELS))).mean()
 
 
 def _cross_entropy(p, r):
@@ -984,7 +1187,9 @@ dice_loss = Exercise(
     returns="one number, 0 for p = r: the mean over the images",
     draw=_draw_masks,
     reference=_dice_loss,
-    answers=("course_lib.training.segmentation_losses.dice_loss", "monai.losses.DiceLoss"),
+    answers=("course_lib.training.segmentation_losses.dice_loss",),
+    operators=("monai.losses.DiceLoss",),
+    cases=len(BATCHES),
     differentiable=("p",),
     mistakes=(
         Mistake(
@@ -1035,7 +1240,8 @@ dice_loss = Exercise(
         Mistake(
             _smoothed,
             "you add a number above and below: it pulls small objects towards a loss of 0, and is not asked for here",
-            also=tuple(partial(_smoothed, more=m) for m in (0.1, 0.5, 2.0, 1e-2)),
+            also=tuple(partial(_smoothed, more=m) for m in (0.1, 0.5, 2.0, 1e-2, 1e-3))
+            + tuple(partial(_smoothed, more=m, above=False) for m in (1.0, 0.1, 1e-2, 1e-3)),
         ),
         Mistake(
             _row_by_row,
@@ -1058,7 +1264,12 @@ dice_loss = Exercise(
         ),
         Mistake(
             _one_from_above, "your brackets are elsewhere: 1 minus the whole fraction, `1 - 2 * ... / (...)`",
-            also=(_denominator_split,),
+        ),
+        Mistake(
+            _denominator_split,
+            "you divide by Σp² alone, and Σr² is added to the fraction: brackets around the denominator, "
+            "`/ ((p**2).sum(dim=...) + (r**2).sum(dim=...))`",
+            also=(partial(_denominator_split, sign=-1),),
         ),
         Mistake(
             _cross_entropy,
@@ -1226,6 +1437,54 @@ def _keepdim_forgotten(p, r):
     return (1 - 2 * (w * r * p).sum((1, 2, 3)) / (w * (r + p)).sum((1, 2, 3))).mean()
 
 
+def _weights_cubed(p, r):
+    return _generalized(p, r, weights=lambda p, r: 1 / r.sum((2, 3), keepdim=True) ** 3).mean()
+
+
+def _weights_averaged(p, r):
+    return _generalized(p, r, weights=lambda p, r: _size_weights(p, r).mean(0, keepdim=True)).mean()
+
+
+def _one_weight_for_all(p, r):
+    w = 1 / (r.sum((2, 3)) ** 2).sum(1, keepdim=True)
+    return (1 - 2 * (w * (r * p).sum((2, 3))).sum(1) / (w * (r + p).sum((2, 3))).sum(1)).mean()
+
+
+def _hardened(p, r, how=lambda p: torch.nn.functional.one_hot(p.argmax(1), p.shape[1]).movedim(-1, 1).to(p.dtype)):
+    return _generalized_dice_loss(how(p), r)
+
+
+def _plain_dice(p, r):
+    return _dice_loss(p, r)
+
+
+def _plain_dice_of_each_class(p, r):
+    return 1 - _overlap(p, r, dims=(2, 3)).mean()
+
+
+def _added_over_the_batch(p, r):
+    """The images are added where the classes should be: a fraction for each class."""
+    w = _size_weights(p, r)[:, :, 0, 0]
+    return (1 - 2 * (w * (r * p).sum((2, 3))).sum(0) / (w * (r + p).sum((2, 3))).sum(0)).mean()
+
+
+def _first_of_the_batch(p, r):
+    return _generalized_dice_loss(p[:1], r[:1])
+
+
+def _fraction_per_pixel(p, r, dims=(1,)):
+    w = _size_weights(p, r)
+    return (1 - 2 * (w * r * p).sum(dims) / (w * (r + p)).sum(dims)).mean()
+
+
+def _fraction_per_entry(p, r):
+    return (1 - 2 * r * p / (r + p)).mean()
+
+
+def _one_of_both_below(p, r, size=lambda r, p: r):
+    return _generalized(p, r, size=size).mean()
+
+
 def _perfect_and_nothing(p, r):
     return [(r, r), (r.roll(1, 1), r)]
 
@@ -1254,9 +1513,8 @@ generalized_dice_loss = Exercise(
     returns="one number, 0 for p = r: the mean over the images",
     draw=_draw_classes,
     reference=_generalized_dice_loss,
-    answers=(
-        "course_lib.training.segmentation_losses.generalized_dice_loss", "monai.losses.GeneralizedDiceLoss",
-    ),
+    answers=("course_lib.training.segmentation_losses.generalized_dice_loss",),
+    operators=("monai.losses.GeneralizedDiceLoss",),
     differentiable=("p",),
     mistakes=(
         Mistake(
@@ -1268,7 +1526,49 @@ generalized_dice_loss = Exercise(
             "your weights come from p: they come from the labels r alone, and do not move in training",
             also=(partial(_weights_from_p, power=1),),
         ),
-        Mistake(_weights_missing, "the weights are missing: class l counts 1/(Σr)² times, above and below the line"),
+        Mistake(
+            _weights_missing,
+            "all classes have the same weight, or none: class l counts 1/(Σr)² times, above and below the line, with "
+            "its own Σr, so do not add or average over the classes in w",
+            also=(_weights_from_means, _one_weight_for_all),
+        ),
+        Mistake(_weights_cubed, "your weights are 1/(Σr)³: the sum is squared, (Σr)², no more"),
+        Mistake(
+            _weights_averaged,
+            "you average the weights over the batch: each image has weights of its own, from its own Σr",
+        ),
+        Mistake(
+            _hardened,
+            "you make p a yes or no, by argmax or a threshold: the loss takes the probabilities as they are, for a yes "
+            "or no has no gradient",
+            also=(partial(_hardened, how=lambda p: (p > 0.5).to(p.dtype)),),
+        ),
+        Mistake(
+            _plain_dice,
+            "this is the Dice loss of exercise 4: weight each class by 1/(Σr)², and leave out the squares below",
+            also=(_plain_dice_of_each_class,),
+        ),
+        Mistake(
+            _added_over_the_batch,
+            "you add over the images in place of the classes: after the pixels come the classes, `.sum(dim=1)`, and "
+            "the mean over the images comes last",
+        ),
+        Mistake(
+            _first_of_the_batch, "only the first image takes part: a loss for each of the batch, then their mean",
+        ),
+        Mistake(
+            _fraction_per_pixel,
+            "you divide pixel by pixel: add over pixels and classes above and below the line first, then divide",
+            also=(_fraction_per_entry,),
+        ),
+        Mistake(
+            _one_of_both_below,
+            "below the line stands r or p alone: both are added there, Σ(r + p)",
+            also=(
+                partial(_one_of_both_below, size=lambda r, p: 2 * r),
+                partial(_one_of_both_below, size=lambda r, p: p), partial(_one_of_both_below, size=lambda r, p: 2 * p),
+            ),
+        ),
         Mistake(
             _weights_turned_over,
             "your weights are turned over: they grow with the size of the class, and small ones should count more",
@@ -1369,7 +1669,7 @@ def _draw_deformation(generator: torch.Generator, index: int) -> Arguments:
 
 
 def _enlarge(coarse, image, mode="bicubic", corners=True):
-    options = {} if mode == "nearest" else {"align_corners": corners}
+    options = {"align_corners": corners} if mode in ("bilinear", "bicubic") else {}
     return interpolate(coarse, size=image.shape[-2:], mode=mode, **options)
 
 
@@ -1517,8 +1817,8 @@ def _grown_with_the_image(image, label, coarse):
     return _elastic(image, label, coarse * factors[:, None, None])
 
 
-def _twice_as_far(image, label, coarse):
-    return _elastic(image, label, 2 * coarse)
+def _twice_as_far(image, label, coarse, factor=2):
+    return _elastic(image, label, factor * coarse)
 
 
 def _in_the_other_order(image, label, coarse):
@@ -1549,8 +1849,96 @@ def _grid_without_batch(image, label, coarse):
     return _looked_up(image, label, torch.stack(torch.broadcast_tensors(columns[0], rows[0]), dim=-1))
 
 
-def _label_by_another_place(image, label, coarse):
-    return _elastic(image, label, coarse)[0], _elastic(image, label, -coarse)[1]
+def _label_otherwise(image, label, coarse, change=lambda c: -c):
+    return _elastic(image, label, coarse)[0], _elastic(image, label, change(coarse))[1]
+
+
+def _label_alone_bent(image, label, coarse):
+    return image, _elastic(image, label, coarse)[1]
+
+
+def _nothing_bent(image, label, coarse):
+    return image, label
+
+
+def _whole_pixels(image, label, coarse, whole=torch.trunc, early=False, which=slice(None)):
+    """Displacements without their fractions: of the enlarged ones, or of the coarse ones.
+
+    To round both of the enlarged ones is to look the image up at the nearest pixel.
+    """
+
+    def cut(x):
+        x = x.clone()
+        x[:, which] = whole(x[:, which])
+        return x
+
+    if early:
+        return _elastic(image, label, cut(coarse))
+    return _bent(image, label, coarse, lambda c, i: cut(_enlarge(c, i)))
+
+
+def _one_axis_moved(image, label, coarse, which=0):
+    one = torch.zeros_like(coarse)
+    one[:, which] = coarse[:, which]
+    return _elastic(image, label, one)
+
+
+def _each_its_own(image, label, coarse, image_how, label_how):
+    """Image and label by other options of `grid_sample`."""
+    return _bent(image, label, coarse, **image_how)[0], _bent(image, label, coarse, **label_how)[1]
+
+
+def _scaled(image, label, coarse, factor=1.0, offset=0.0, tall=None, wide=None, first=0):
+    """Places as factor · place / (size − 1) + offset; sizes may be fixed, and counting may begin at 1."""
+    shift = _enlarge(coarse, image)
+    height, width = shift.shape[-2:]
+    rows, columns = torch.arange(height)[:, None] + first + shift[:, 0], torch.arange(width) + first + shift[:, 1]
+    x, y = factor * columns / (wide or width - 1) + offset, factor * rows / (tall or height - 1) + offset
+    return _looked_up(image, label, torch.stack([x, y], dim=-1))
+
+
+def _fixed_sizes(image, label, coarse, steps=127):
+    return _scaled(image, label, coarse, factor=2.0, offset=-1.0, tall=steps, wide=steps)
+
+
+def _counted_from_one(image, label, coarse):
+    return _scaled(image, label, coarse, factor=2.0, offset=-1.0, first=1)
+
+
+def _corners_of_one(image, label, coarse, which=1, padding="border"):
+    how = [{}, {}]
+    how[which] = {"corners": False, "padding": padding}
+    return _each_its_own(image, label, coarse, *how)
+
+
+def _border_of_one(image, label, coarse, which=1):
+    how = [{}, {}]
+    how[which] = {"padding": "zeros"}
+    return _each_its_own(image, label, coarse, *how)
+
+
+def _reshaped(image, label, coarse, turned=True):
+    """The two coordinates come first, and a reshape alone does not bring them to the end."""
+    rows, columns = torch.broadcast_tensors(*_places(_enlarge(coarse, image)))
+    both = torch.stack([rows, columns], dim=1)
+    both = both.flip(1) if turned else both
+    return _looked_up(image, label, both.reshape(1, *both.shape[2:], 2))
+
+
+def _both_exchanged(image, label, coarse):
+    return _rows_first(image, label, coarse.flip(1))
+
+
+def _pushed(image, label, coarse, keep=False):
+    """Each pixel is put where its displacement leads, and what nothing comes to stays empty or as it was."""
+    shift = _enlarge(coarse, image)[0]
+    height, width = shift.shape[-2:]
+    rows = (torch.arange(height)[:, None] + shift[0]).round().long().clamp(0, height - 1)
+    columns = (torch.arange(width) + shift[1]).round().long().clamp(0, width - 1)
+    put = [x.clone() if keep else torch.zeros_like(x) for x in (image, label)]
+    for new, old in zip(put, (image, label), strict=True):
+        new[0, 0, rows, columns] = old[0, 0]
+    return tuple(put)
 
 
 def _moved_as_a_whole(image, label, coarse):
@@ -1569,8 +1957,12 @@ def _where_it_was(arguments, values):
             wanted = given.numpy()[..., rows[:, None], columns]
             if found.shape != wanted.shape:
                 return f"the {name} comes back in the shape {found.shape}"
-            if np.abs(found - wanted).max() > 1e-3:
-                return f"by ({down}, {right}) pixels everywhere, the {name} is not the pixel ({down}, {right}) further"
+            worst = np.unravel_index(np.argmax(np.abs(found - wanted)), wanted.shape)
+            if abs(found[worst] - wanted[worst]) > 1e-3:
+                if not (down or right):
+                    return f"with displacements of 0, the {name} does not stay as it is"
+                place = list(map(int, worst[2:]))
+                return f"the {name} has {found[worst]:.3g} at {place}, and {wanted[worst]:.3g} is wanted there"
     return None
 
 
@@ -1611,19 +2003,49 @@ elastic = Exercise(
         ),
         Mistake(
             _image_by_nearest,
-            "your image is looked up at the nearest pixel: it has values between, `mode=\"bilinear\"`; only the label "
-            "has none",
-            also=(_modes_exchanged,),
+            "your image is looked up at the nearest pixel: it has values between, `mode=\"bilinear\"`, and your "
+            "displacements fractions; only the label has none",
+            also=(_modes_exchanged, partial(_whole_pixels, whole=torch.round)),
         ),
         Mistake(_image_by_cubic, "your image is interpolated by cubics: bilinear is asked for, the default"),
         Mistake(
             _label_left,
             "your label stays where it was: it moves with the image, by the same displacements",
-            also=(_label_by_another_place,),
+        ),
+        Mistake(
+            _label_otherwise,
+            "your label is bent another way than the image: the same `grid` for both",
+            also=(partial(_label_otherwise, change=lambda c: c.flip(1)),),
+        ),
+        Mistake(_label_alone_bent, "your image stays where it was: it is bent with the label, by the same `grid`"),
+        Mistake(
+            _nothing_bent,
+            "you return image and label as they came: what `grid_sample` returns is the bent one",
         ),
         Mistake(
             _rows_first,
             "`grid_sample` wants (x, y), the column first: stack columns, then rows",
+        ),
+        Mistake(
+            _both_exchanged,
+            "rows and columns are exchanged twice: `coarse[:, 0]` goes down the rows, and `grid_sample` wants the "
+            "column first",
+        ),
+        Mistake(
+            _one_axis_moved,
+            "only rows or only columns are displaced: add `shift[:, 0]` to the rows and `shift[:, 1]` to the columns",
+            also=(partial(_one_axis_moved, which=1),),
+        ),
+        Mistake(
+            _whole_pixels,
+            "your displacements are whole pixels: leave them as they are, `grid_sample` looks between the pixels",
+            also=tuple(
+                partial(_whole_pixels, whole=whole, early=early, which=which)
+                for whole in (torch.trunc, torch.floor, torch.round)
+                for early in (False, True)
+                for which in (slice(None), slice(1), slice(1, None))
+                if (whole, early, which) != (torch.round, False, slice(None))
+            )[1:],
         ),
         Mistake(
             _displacements_exchanged,
@@ -1648,6 +2070,21 @@ elastic = Exercise(
             also=(partial(_two_forgotten, more=1),),
         ),
         Mistake(
+            _scaled,
+            "your places do not run from −1 to 1: the first pixel must become −1 and the last one 1, so "
+            "`2 * rows / (height - 1) - 1`",
+            also=tuple(partial(_scaled, factor=f, offset=o) for f, o in ((1.0, -1.0), (2.0, 0.0), (1.0, -0.5))),
+        ),
+        Mistake(
+            _fixed_sizes,
+            "you divide by 127: that is the height − 1 of one image, so take the sizes from `image.shape`",
+            also=(partial(_fixed_sizes, steps=128),),
+        ),
+        Mistake(
+            _counted_from_one,
+            "you count the places from 1: the first row and the first column are 0, `torch.arange(height)`",
+        ),
+        Mistake(
             _sizes_exchanged,
             "height and width are exchanged: rows are divided by height − 1, columns by width − 1",
             also=(partial(_sizes_exchanged, own=True),),
@@ -1667,6 +2104,20 @@ elastic = Exercise(
             ),
         ),
         Mistake(
+            _corners_of_one,
+            "`align_corners=True` is missing in one of the two `grid_sample` calls: image and label take the same",
+            also=(
+                partial(_corners_of_one, which=0), partial(_corners_of_one, padding="zeros"),
+                partial(_corners_of_one, which=0, padding="zeros"),
+            ),
+        ),
+        Mistake(
+            _border_of_one,
+            "`padding_mode=\"border\"` is missing in one of the two `grid_sample` calls: beyond the edge the pixels of "
+            "the border are repeated in image and label",
+            also=(partial(_border_of_one, which=0),),
+        ),
+        Mistake(
             _coarse_corners_not_aligned,
             "your coarse displacements are enlarged without `align_corners=True`: the corner ones belong to the corner "
             "pixels",
@@ -1675,7 +2126,7 @@ elastic = Exercise(
         Mistake(_backwards, "you look the other way: the new pixel is what lies at its place *plus* the displacement"),
         Mistake(
             _zeros_outside,
-            "outside the image the nearest pixel of its border goes on: `padding_mode=\"border\"`",
+            "beyond the edge the pixels of the border are repeated: `padding_mode=\"border\"`",
             also=(partial(_zeros_outside, padding="reflection"),),
         ),
         Mistake(
@@ -1683,6 +2134,7 @@ elastic = Exercise(
             "your displacements are enlarged with kinks or steps: take `mode=\"bicubic\"`, a smooth surface",
             also=(
                 partial(_enlarged_otherwise, mode="nearest"), partial(_enlarged_otherwise, corners=False),
+                partial(_enlarged_otherwise, mode="area"), partial(_enlarged_otherwise, mode="nearest-exact"),
             ),
         ),
         Mistake(
@@ -1692,8 +2144,8 @@ elastic = Exercise(
         ),
         Mistake(
             _grown_with_the_image,
-            "you lengthen the displacements as you enlarge them: they are in pixels of the image already",
-            also=(_twice_as_far,),
+            "you lengthen the displacements: they are in pixels of the image already, so no factor",
+            also=(_twice_as_far, partial(_twice_as_far, factor=8)),
         ),
         Mistake(_in_the_other_order, "you return the label first: image, then label"),
         Mistake(_image_alone, "you return the image alone: image and label, `return image, label`"),
@@ -1711,10 +2163,24 @@ elastic = Exercise(
             _grid_without_batch,
             "your places have no batch: `grid_sample` wants the shape (1, height, width, 2)",
         ),
+        Mistake(
+            _reshaped,
+            "you bring the two coordinates to the end by `reshape`, which mixes the places: `.permute(0, 2, 3, 1)`, or "
+            "stack with `dim=-1`",
+            also=(partial(_reshaped, turned=False),),
+        ),
+        Mistake(
+            _pushed,
+            "you push each pixel to its new place, which leaves holes: for each new pixel look up what lies at its "
+            "place plus the displacement",
+            also=(partial(_pushed, keep=True),),
+        ),
     ),
     properties=(
         Property(
-            "moved as a whole", "The same displacement everywhere should move image and label as a whole.",
+            "moved as a whole",
+            "With a displacement of 1 row and 2 columns everywhere, result[i, j] should be image[i + 1, j + 2], and so "
+            "for the label.",
             _moved_as_a_whole, _where_it_was,
         ),
         Property(
@@ -1723,6 +2189,8 @@ elastic = Exercise(
     ),
     hints=(
         "Three steps: each pixel's displacement, the place that it looks at, and what lies there: `grid_sample`.",
+        "`grid_sample` counts from −1 to 1: what you do with the rows must make row 0 into −1, and row height − 1 into "
+        "1. Try it on these two.",
         "`shift = interpolate(coarse, size=(height, width), mode=\"bicubic\", align_corners=True)`; the rows are "
         "`torch.arange(height)[:, None] + shift[:, 0]`, and `grid_sample` counts `2 * rows / (height - 1) - 1`.",
         "`grid = torch.stack([x, y], dim=-1)`, then `grid_sample(image, grid, padding_mode=\"border\", "
@@ -1734,12 +2202,20 @@ elastic = Exercise(
 
 # --- 7. the distance of two outlines ------------------------------------------------------------------
 
-SHAPES = ((13, 14), (15, 12), (12, 16))
+SHAPES = ((13, 14), (15, 12), (12, 16), (12, 13))
 
 
 def _draw_outlines(generator: torch.Generator, index: int) -> Arguments:
-    """Ragged masks whose surfaces share no pixel, one inside the other or side by side; one reaches the border."""
+    """Ragged masks, one inside the other or side by side; in two cases one reaches the border.
+
+    In the last case the outlines share points; they have at most 25, so that `torch.cdist` gives exactly 0 for these.
+    """
     height, width = SHAPES[index]
+    if index == 3:
+        top, left = (int(torch.randint(0, 3, (), generator=generator)) for _ in range(2))
+        a, b = (torch.zeros(height, width, dtype=torch.bool) for _ in range(2))
+        a[top + 1 : top + 7, left + 1 : left + 7], b[top + 1 : top + 8, left + 4 : left + 9] = True, True
+        return a, b, (0.8 + 0.1 * float(_rand(generator, 1)), 1.2 + 0.1 * float(_rand(generator, 1)))
     rough = avg_pool2d(_randn(generator, 2, 1, height, width), 3, stride=1, padding=1)[:, 0] > 0.1
     large, small = rough[0].clone(), rough[1].clone()
     spacing = ((0.5, 1.4), (1.3, 0.4), (0.9, 0.6))[index]
@@ -1749,7 +2225,7 @@ def _draw_outlines(generator: torch.Generator, index: int) -> Arguments:
         large[3:8, 0:5], small[4:9, 9:14] = True, True
         return large, small, spacing
     large[2:-1, 1:-2] = True
-    large[0, 3], large[-1, 5] = True, True
+    large[:2, 2:5], large[-1, 3], large[-1, 5] = True, True, True  # at the border, and opposite
     keep = torch.zeros_like(small)
     keep[4:-3, 3:-4] = True
     small = small & keep
@@ -1785,7 +2261,7 @@ def _there_and_back(every):
 
 
 def _surface_distance(a, b, spacing):
-    """The lab's reference: the mean of d(A, B) and d(B, A), each the mean distance of a surface to the nearest."""
+    """The lab's reference: the mean of d(a, b) and d(b, a), each the mean distance of a surface to the nearest."""
     there, back = _there_and_back(_all_distances(a, b, spacing))
     return (there.mean() + back.mean()) / 2
 
@@ -1816,13 +2292,67 @@ def _inside_pixels(a, b, spacing):
     return _by_surface(a, b, spacing, _inner)
 
 
-def _along_rows_alone(a, b, spacing, dim=0):
+def _some_neighbours(a, b, spacing, which=(0, 1)):
+    """Above, below, left and right are 0 to 3."""
+
     def surface(mask):
         padded = pad(mask.float(), (1, 1, 1, 1)) > 0.5
-        near = [padded[:-2, 1:-1], padded[2:, 1:-1]] if dim == 0 else [padded[1:-1, :-2], padded[1:-1, 2:]]
-        return mask & ~(near[0] & near[1])
+        near = [padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]]
+        return mask & ~torch.stack([near[k] for k in which]).all(dim=0)
 
     return _by_surface(a, b, spacing, surface)
+
+
+def _diagonals(a, b, spacing):
+    def surface(mask):
+        padded = pad(mask.float(), (1, 1, 1, 1)) > 0.5
+        near = [padded[:-2, :-2], padded[:-2, 2:], padded[2:, :-2], padded[2:, 2:]]
+        return mask & ~torch.stack(near).all(dim=0)
+
+    return _by_surface(a, b, spacing, surface)
+
+
+def _border_never(a, b, spacing):
+    """The inner pixels are found inside the image alone, so no pixel of the border is ever on the surface."""
+
+    def surface(mask):
+        inner = mask.clone()
+        inner[1:-1, 1:-1] &= mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
+        return mask & ~inner
+
+    return _by_surface(a, b, spacing, surface)
+
+
+def _round_the_edge(a, b, spacing):
+    def surface(mask):
+        near = [mask.roll(k, axis) for axis in (0, 1) for k in (-1, 1)]
+        return mask & ~torch.stack(near).all(dim=0)
+
+    return _by_surface(a, b, spacing, surface)
+
+
+def _too_few_counted(a, b, spacing, kernel="square", least=8):
+    """Neighbours are counted by a convolution, and the limit is one off."""
+    weights = torch.ones(3, 3)
+    if kernel == "cross":
+        weights[::2, ::2] = 0
+
+    def surface(mask):
+        return mask & (conv2d(mask[None, None].float(), weights[None, None], padding=1)[0, 0] < least)
+
+    return _by_surface(a, b, spacing, surface)
+
+
+def _any_neighbour(a, b, spacing, dims=(1, 0), how=lambda d, k: d.min(dim=k).values):
+    """A pixel is called an inner one as soon as one neighbour is in the mask; then no surface is left."""
+
+    def surface(mask):
+        padded = pad(mask.float(), (1, 1, 1, 1)) > 0.5
+        near = [padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]]
+        return mask & ~torch.stack(near).any(dim=0)
+
+    every = _all_distances(a, b, spacing, surface)
+    return sum(how(every, k).mean() for k in dims) / 2
 
 
 def _in_pixels(a, b, spacing):
@@ -1945,6 +2475,52 @@ def _centres(a, b, spacing):
     return (_points(a, spacing).mean(0) - _points(b, spacing).mean(0)).norm()
 
 
+def _centres_of_masks(a, b, spacing):
+    return (a.nonzero() * torch.tensor(spacing)).mean(0).sub((b.nonzero() * torch.tensor(spacing)).mean(0)).norm()
+
+
+def _least_mean(a, b, spacing):
+    every = _all_distances(a, b, spacing)
+    return (every.mean(dim=1).min() + every.mean(dim=0).min()) / 2
+
+
+def _indices_averaged(a, b, spacing, how=lambda d, k: d.argmin(dim=k).float(), by=None):
+    """Where two points are equally near, rounding decides, so distances by `torch.cdist` give other indices."""
+    points = _points(a, spacing), _points(b, spacing)
+    every = torch.cdist(*points, compute_mode=by) if by else _all_distances(a, b, spacing)
+    return (how(every, 1).mean() + how(every, 0).mean()) / 2
+
+
+def _coinciding_left_out(a, b, spacing):
+    """Points that lie on the other outline too are not counted."""
+    there, back = _there_and_back(_all_distances(a, b, spacing))
+    return (there[there > 0].mean() + back[back > 0].mean()) / 2
+
+
+def _next_but_the_same(a, b, spacing):
+    """A distance of 0 is passed over, and the next point is taken."""
+    every = _all_distances(a, b, spacing)
+    there, back = _there_and_back(every.masked_fill(every == 0, float("inf")))
+    return (there.mean() + back.mean()) / 2
+
+
+def _own_points_to_own_points(a, b, spacing):
+    one, other = _surface(a), _surface(b)
+    apart = [(s & ~t).nonzero() * torch.tensor(spacing) for s, t in ((one, other), (other, one))]
+    there, back = _there_and_back((apart[0][:, None] - apart[1][None]).square().sum(-1).sqrt())
+    return (there.mean() + back.mean()) / 2
+
+
+def _with_itself(a, b, spacing):
+    return [(a, a, spacing), (b, b, spacing)]
+
+
+def _is_zero(arguments, values):
+    """`torch.cdist` may be off by some thousandths for more than 25 points."""
+    worst = max(abs(float(v)) for v in values)
+    return None if worst < 0.02 else f"it is {worst:.3g}"
+
+
 def _two_pixels(a, b, spacing):
     """One pixel each, in rows and columns that neither their number nor their distance tells apart by chance."""
     one, other = torch.zeros_like(a), torch.zeros_like(a)
@@ -1976,7 +2552,7 @@ surface_distance = Exercise(
     function="surface_distance",
     title="how far two outlines are apart",
     minutes=15,
-    value_points=3,
+    value_points=2,
     takes={
         "a": "bool (height, width), not empty",
         "b": "bool (height, width), not empty",
@@ -1985,9 +2561,9 @@ surface_distance = Exercise(
     returns="one number, in the unit of `spacing`",
     draw=_draw_outlines,
     reference=_surface_distance,
-    answers=(
-        "course_lib.metrics.segmentation.average_surface_distance", "monai.metrics.compute_average_surface_distance",
-    ),
+    answers=("course_lib.metrics.segmentation.average_surface_distance",),
+    operators=("monai.metrics.compute_average_surface_distance",),
+    cases=len(SHAPES),
     mistakes=(
         Mistake(
             _whole_masks,
@@ -2011,9 +2587,43 @@ surface_distance = Exercise(
         ),
         Mistake(_inside_pixels, "you take the pixels *inside* the surface: the surface is those that are left"),
         Mistake(
-            _along_rows_alone,
-            "your surface looks at two neighbours: a pixel has four, in its column and in its row",
-            also=(partial(_along_rows_alone, dim=1),),
+            _some_neighbours,
+            "your surface does not look at all neighbours: a pixel has four, above, below, left and right",
+            also=tuple(
+                partial(_some_neighbours, which=which)
+                for count in (1, 2, 3) for which in combinations(range(4), count) if which != (0, 1)
+            ),
+        ),
+        Mistake(
+            _diagonals, "your surface looks at the diagonal neighbours: it is those above, below, left and right",
+        ),
+        Mistake(
+            _border_never,
+            "no pixel at the image's border is on your surface: outside the image counts as outside the mask, so pad "
+            "the mask with False first",
+        ),
+        Mistake(
+            _round_the_edge,
+            "`roll` wraps round, so a pixel at the border meets the other side of the image: pad the mask with False, "
+            "and take slices",
+        ),
+        Mistake(
+            _too_few_counted,
+            "you count neighbours, and your limit is another: a pixel is an inner one if all four are in the mask, "
+            "above, below, left and right, and on the surface if one of them is not",
+            also=(
+                partial(_too_few_counted, least=7), partial(_too_few_counted, kernel="cross", least=4),
+                partial(_too_few_counted, kernel="cross", least=3),
+            ),
+        ),
+        Mistake(
+            _any_neighbour,
+            "your surface has no points: a pixel is an inner one if *all* four neighbours are in the mask, so join "
+            "them by `&`, not by `|`",
+            also=(
+                partial(_any_neighbour, dims=(0, 1)), partial(_any_neighbour, how=lambda d, k: d.amin(dim=k)),
+                partial(_any_neighbour, how=lambda d, k: d.amin(dim=k), dims=(0, 1)),
+            ),
         ),
         Mistake(
             _in_pixels,
@@ -2052,7 +2662,7 @@ surface_distance = Exercise(
         ),
         Mistake(
             _one_direction,
-            "you measure one way alone: from A to B and from B to A, then the mean of both",
+            "you measure one way alone: from a to b and from b to a, then the mean of both",
             also=(partial(_one_direction, which=1),),
         ),
         Mistake(
@@ -2067,8 +2677,8 @@ surface_distance = Exercise(
         ),
         Mistake(
             _over_the_other_number,
-            "you divide by the number of points of the other surface or of the whole mask: the mean from A to B is "
-            "over the surface of A",
+            "you divide by the number of points of the other surface or of the whole mask: the mean from a to b is "
+            "over the surface of a",
             also=(_over_all_pixels,),
         ),
         Mistake(_medians, "you take medians of the distances: the mean over each surface is wanted"),
@@ -2087,11 +2697,37 @@ surface_distance = Exercise(
             also=(_longest_step,),
         ),
         Mistake(
+            _coinciding_left_out,
+            "you leave out the points that both outlines share: their distance is 0, and it counts in the mean",
+            also=(_own_points_to_own_points,),
+        ),
+        Mistake(
+            _next_but_the_same,
+            "you pass over distances of 0: where both outlines have the same point it is the nearest one, at 0",
+        ),
+        Mistake(
+            _least_mean,
+            "you average first and take the least then: for each point the nearest of the other surface, then the mean",
+        ),
+        Mistake(
+            _indices_averaged,
+            "you average indices: `.min(dim=...)` gives values and indices, and the distances are `.values`",
+            also=(
+                partial(_indices_averaged, by="use_mm_for_euclid_dist_if_necessary"),
+                partial(_indices_averaged, by="donot_use_mm_for_euclid_dist"),
+                partial(_indices_averaged, how=lambda d, k: d.min(dim=k)[1]),
+                partial(_indices_averaged, how=lambda d, k: d.min(dim=k)),
+            ),
+        ),
+        Mistake(
             _nearest_forgotten,
             "you average over all pairs: each point is measured to the *nearest* of the other surface, `.min(dim=...)`",
             also=(_farthest,),
         ),
-        Mistake(_centres, "you measure between the centres: each point of a surface to the nearest of the other"),
+        Mistake(
+            _centres, "you measure between the centres: each point of a surface to the nearest of the other",
+            also=(_centres_of_masks,),
+        ),
     ),
     properties=(
         Property(
@@ -2101,14 +2737,19 @@ surface_distance = Exercise(
         Property(
             "either order", "The order of the masks should not count.", _either_order, _order_does_not_count,
         ),
+        Property(
+            "from itself", "A mask should be 0 apart from itself, for each point is its own nearest.",
+            _with_itself, _is_zero,
+        ),
     ),
     hints=(
-        "First the surface: pad the mask with a row and column of False on each side, and compare it with itself moved "
-        "by one pixel four times.",
+        "First the surface: pad the mask with a row and column of False on each side, `torch.nn.functional.pad(mask, "
+        "(1, 1, 1, 1))`, and compare it with itself moved by one pixel four times.",
         "`inner = p[:-2, 1:-1] & p[2:, 1:-1] & p[1:-1, :-2] & p[1:-1, 2:]`, with p the padded mask; `(mask & "
-        "~inner).nonzero() * torch.tensor(spacing)` are the points of the surface, in the unit of `spacing`.",
-        "`d = torch.cdist(points_a, points_b)` are all distances; `(d.min(dim=1).values.mean() + "
-        "d.min(dim=0).values.mean()) / 2`.",
+        "~inner).nonzero() * torch.tensor(spacing, dtype=torch.float32)` are the points of the surface, in the unit of "
+        "`spacing`.",
+        "`d = torch.cdist(points_a, points_b, compute_mode=\"donot_use_mm_for_euclid_dist\")` are all distances, "
+        "exactly; `(d.min(dim=1).values.mean() + d.min(dim=0).values.mean()) / 2`.",
     ),
     tolerance=1e-3,
 )  # fmt: skip

@@ -21,8 +21,9 @@
 # - bend image and label together, and measure what that is worth,
 # - measure how far two outlines are apart, and say which number fits which question.
 #
-# The checks, the hints (for example `lab.elastic.hint()`) and the way on for who is stuck work as in lab 01. The symbols are those of the lecture: $r$ label,
-# 1 on a membrane and 0 elsewhere; $p$ the probability of a membrane that a network gives a pixel; $A$ and $B$ masks.
+# The checks, the hints (for example `lab.elastic.hint()`) and the way on for who is stuck work as in lab 01. After each check a cell such as `elastic = lab.elastic.or_reference(elastic)` goes on with your function if it has passed, and
+# with the course's if not, so you are never stuck. The symbols are those of the lecture: $r$ label,
+# 1 on a membrane and 0 elsewhere; $p$ the probability of a membrane that a network gives a pixel; $a$ and $b$ masks.
 
 # %%
 import matplotlib.pyplot as plt
@@ -58,6 +59,7 @@ show_images(
 #
 # The first networks that segmented such images classified one pixel at a time: is there a membrane in the middle of the **window** around it? Cut out all windows of
 # `side` × `side` pixels that lie wholly inside the image. The first begins in the top left corner, the next one pixel further to the right, and so on, row by row.
+# (A window of even size has no middle pixel; of 12 × 12 pixels we take row 6, column 6, counted from 0.)
 
 
 # %% nbgrader={"grade": false, "grade_id": "windows", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -126,10 +128,14 @@ def window_scores(windows, first, second, last):
 
 # %% [markdown]
 # Neighbouring windows share nearly all of their pixels, and the network computes all of that anew. Write the **dense** network: it takes the whole image and gives the same scores, those of all windows at once, without a loop over places and without
-# cutting out anything. There are two changes:
+# cutting out every window: the check counts multiplications. There are two changes:
 #
 # - the pool with stride 2 would leave every second place out, so it moves on by one pixel;
 # - what were neighbours after the old pool now lie two pixels apart, so all that comes after it takes its inputs from there: `conv2d(..., dilation=2)`.
+#
+# Old pool: values at 0, 2, 4, … New pool: values at 0, 1, 2, 3, … The old neighbours 0 and 2 are still there, with 1 between them.
+#
+# The kernel sizes may differ in the check; a window always has 12 pixels.
 
 
 # %% nbgrader={"grade": false, "grade_id": "dense_scores", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -231,19 +237,19 @@ with torch.no_grad():
     p = window_network(test_images[:1], found["windows"])
 show_images(
     {"unseen": test_images[0], "p of the window network": p, "p > 0.5": p > 0.5, "label r": test_labels[0]},
-    alt="An unseen image; the window network's probabilities, bright on membranes and on the dark parts of organelles; the mask; and the label with thin lines alone.",
+    alt="An unseen image; the window network's probabilities, bright on membranes and on the dark parts of organelles, with a fine lattice of dots over both; the mask, which has the lattice too; and the label with lines alone.",
 )
 
 # %% [markdown] tags=["solution-only"]
-# **Interpretation.** It finds what is dark and thin: most membranes, and the walls and folds of the mitochondria as well. That is the drawback of the windows, apart from their price: they know nothing of what lies around them. (The fine lattice belongs to the
-# dilation: neighbouring scores come from different pixels behind the pool.)
+# **Interpretation.** It finds what is dark and thin: most membranes, and the walls and folds of the mitochondria as well. That is the drawback of the windows, apart from their price: they know nothing of what lies around them. (The fine lattice of dots, two pixels wide, belongs to the
+# dilation: a kernel that takes its inputs two pixels apart cannot tell a pattern that repeats every two pixels from a constant, so what the noise has of such a pattern comes through.)
 
 # %% [markdown]
 # ## Exercise 3 · A U-Net's step up (12 minutes, 5 points)
 #
 # A U-Net goes down to coarse levels, where a pixel has seen much, and comes up again. On the way down each level keeps its features, the **skip**: what is fine is still in there. A step up
 #
-# 1. makes four equal pixels of each coarse one (nearest neighbours),
+# 1. makes four equal pixels of each coarse one (nearest neighbours, the default of `interpolate`),
 # 2. lays the skip and the enlarged features side by side as channels, the skip first,
 # 3. convolves with a 3 × 3 kernel, whose border is filled with zeros, and takes the ReLU.
 #
@@ -295,7 +301,7 @@ show_images(
 )
 
 # %% [markdown]
-# Here is a whole U-Net of three levels: two convolutions a level, a pool on each step down, yours on each step up. Its kernels are a list, and the last of it is the one constant.
+# Here is a whole U-Net of three levels: two convolutions a level, a pool on each step down, your `up_step` on each step up. Its kernels are a list, and the last of it is the one constant.
 
 
 # %%
@@ -320,8 +326,8 @@ def unet_kernels(a=8, b=16, c=32):
 
 
 # %% [markdown]
-# **Predict:** a score of the window network depends on 12 pixels a side. On how many does a pixel of the U-Net? Measure it: the pixels by which the gradient of one pixel of the result is not 0, for any of
-# some images of noise.
+# **Predict:** a score of the window network depends on 12 pixels a side. On how many does a pixel of the U-Net? Measure it. Count the input rows for which the gradient of one
+# output pixel is not 0 in at least one of forty noise images.
 
 # %%
 noise = torch.rand(40, 1, 96, 96, generator=torch.Generator().manual_seed(3)).requires_grad_(True)
@@ -338,11 +344,12 @@ print(f"numbers to learn: {counts[0]} of the window network, {counts[1]} of the 
 # %% [markdown]
 # ## Exercise 4 · The Dice loss (10 minutes, 5 points)
 #
-# The Dice coefficient measures how much two masks overlap. Of probabilities $p$ and labels $r$ deck 001 takes it with squares, and one minus it is a loss:
+# The Dice coefficient measures how much two masks overlap. Deck 001 extends it to probabilities $p$, with squares in the denominator; one minus it is a loss:
 #
 # $$ 1 - \frac{2 \sum p\,r}{\sum p^2 + \sum r^2} . $$
 #
-# The sums are over the pixels of one image. Return the mean over the images of the batch; each of them has some foreground, so no denominator is 0.
+# The sums are over the pixels of one image. Return the mean over the images of the batch; each of them has some foreground, so no denominator is 0, and nothing has to be added to it.
+# (The checks of this exercise and the next know MONAI's losses, and do not count a call of them. The first of them takes some seconds to load MONAI.)
 
 
 # %% nbgrader={"grade": false, "grade_id": "dice_loss", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -366,7 +373,7 @@ lab.dice_loss.check(dice_loss)
 dice_loss = lab.dice_loss.or_reference(dice_loss)
 
 # %% [markdown]
-# Confirm it with MONAI, the library that practitioners of medical imaging use (it takes some seconds to load). Then train the U-Net with your loss, on the one image. **Predict** the Dice
+# Confirm it with MONAI, the library that practitioners of medical imaging use. Then train the U-Net with your loss, on the one image. **Predict** the Dice
 # coefficient on the training image, and on unseen ones.
 
 # %%
@@ -390,8 +397,12 @@ gap = overlap("U-Net", image, label) - overlap("U-Net")
 claim("U-Net: Dice on the training image minus that on unseen ones", gap, at_least=0.2)
 claim("unseen images: U-Net minus window network", overlap("U-Net") - overlap("windows"), at_most=0.06)
 
+# %% [markdown]
+# On unseen images this U-Net is even a little worse than the window network: a mean Dice coefficient of about 0.53, and about 0.56 for the windows. It sees three times as far, and has 26,577 numbers to learn where the windows have 457. Why is it not better?
+
 # %% [markdown] tags=["solution-only"]
-# **Interpretation.** The U-Net knows its one image by heart, and on unseen ones it is no better than the window network, which learned 58 times fewer numbers. Architecture is not enough.
+# **Interpretation.** 26,577 numbers fit one image of 16,384 pixels, noise included, so the U-Net knows it by heart: 0.97 there. What it learned by heart does not help it elsewhere. The 457 numbers of the window network cannot hold that much: it reaches 0.67 on its own image, and loses
+# less on unseen ones. The difference between the two is small: with four starts each the U-Net was 0.00 to 0.06 worse. Architecture is not enough.
 
 # %% [markdown]
 # ## Exercise 5 · The generalised Dice loss (12 minutes, 5 points)
@@ -400,7 +411,8 @@ claim("unseen images: U-Net minus window network", overlap("U-Net") - overlap("w
 #
 # $$ 1 - 2\, \frac{\sum_l w_l \sum_n r_{ln}\, p_{ln}}{\sum_l w_l \sum_n (r_{ln} + p_{ln})} , \qquad w_l = \frac{1}{\bigl(\sum_n r_{ln}\bigr)^2} . $$
 #
-# $n$ runs over the pixels of one image; return the mean over the images. Each class has some pixels in every image. The square is of the sum: the deck's line can be read in two ways.
+# $n$ runs over the pixels of one image; return the mean over the images. Each class has some pixels in every image. At pixel $n$ of an image, $r_{ln}$ is the entry of `r[image, l]`.
+# The deck's line can be read in two ways, as the square of the sum, $(\sum_n r_{ln})^2$, or as the sum of squares, $\sum_n r_{ln}^2$. Take the square of the sum; the other one would be $\sum_n r_{ln}$ again, for $r$ is 0 or 1.
 
 
 # %% nbgrader={"grade": false, "grade_id": "generalized_dice_loss", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -500,8 +512,8 @@ claim("what the factor does not explain, over the largest gradient", left, at_mo
 #
 # 1. Enlarge them smoothly to the size of the image: `interpolate(..., mode="bicubic", align_corners=True)`.
 # 2. The new pixel in row $i$ and column $j$ is what lies at the place $(i, j)$ *plus* its displacement.
-# 3. Look that up with `grid_sample`, which wants the places as (x, y), column first, in the shape (1, height, width, 2), from −1 for the first pixel to 1 for the last: with `align_corners=True` in both calls. The image
-#    is interpolated bilinearly, the label takes the nearest pixel, and outside the border goes on (`padding_mode="border"`).
+# 3. Look that up with `grid_sample`, which wants the places as (x, y), column first, in the shape (1, height, width, 2), from −1 for the first pixel to 1 for the last: with `align_corners=True` in `interpolate` and in both
+#    `grid_sample` calls. The image is interpolated bilinearly, the label takes the nearest pixel, and beyond the edge, the pixels of the border are repeated (`padding_mode="border"`).
 
 
 # %% nbgrader={"grade": false, "grade_id": "elastic", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -532,7 +544,7 @@ elastic = lab.elastic.or_reference(elastic)
 
 
 # %% [markdown]
-# What you should see: lines that were straight are bent, and the label still lies on the membranes.
+# What you should see: lines that were straight are bent, and the label still lies on the membranes. Streaks at the edge of the bent images are pixels of the border, repeated.
 
 # %%
 def bend(image, label, g):
@@ -545,7 +557,7 @@ ruled[..., 8::16, :], ruled[..., 8::16] = 1, 1
 bent, bent_label = bend(ruled, label, torch.Generator().manual_seed(5))
 show_images(
     {"image, ruled": ruled, "label": label, "bent": bent, "label, bent": bent_label},
-    alt="The training image with a grid of white lines, and its label; the same bent, with curved lines, and the label bent in the same way.",
+    alt="The training image with a grid of white lines, and its label; the same bent, with curved lines and streaks at parts of the edge, and the label bent in the same way.",
 )
 claim("values of the bent label between 0 and 1", int(((bent_label > 0) & (bent_label < 1)).sum()), at_most=0)
 
@@ -589,9 +601,11 @@ claim("training image: what bending and turning cost", quality["U-Net"][0] - qua
 # %% [markdown]
 # ## Exercise 7 · How far two outlines are apart (15 minutes, 5 points)
 #
-# Overlap says little about an outline. The **surface** of a mask is made of its pixels that have a neighbour outside it, above, below, left or right; outside the image counts as outside. The **average surface distance** of deck 001 is
+# Overlap says little about an outline. The **surface** of a mask, `a` or `b`, is made of its pixels that have a neighbour outside it, above, below, left or right; outside the image counts as outside. The **average surface distance** of deck 001 is
 #
-# $$ \frac{d(A, B) + d(B, A)}{2} , \qquad d(A, B) = \text{mean over the surface of } A \text{ of the distance to the nearest point of the surface of } B . $$
+# $$ \frac{d(a, b) + d(b, a)}{2} , \qquad d(a, b) = \text{mean over the surface of } a \text{ of the distance to the nearest point of the surface of } b . $$
+#
+# A point that lies on both surfaces is its own nearest point, at a distance of 0, and counts in the mean.
 #
 # Rows may be spaced otherwise than columns: `spacing` holds both, in a unit of length, and the result is in that unit. Take all pairs of points; the images are small.
 
@@ -610,8 +624,8 @@ def surface_distance(a, b, spacing):
     for mask in (a, b):
         p = torch.nn.functional.pad(mask, (1, 1, 1, 1))
         inner = p[:-2, 1:-1] & p[2:, 1:-1] & p[1:-1, :-2] & p[1:-1, 2:]
-        points.append((mask & ~inner).nonzero() * torch.tensor(spacing))
-    d = torch.cdist(*points)
+        points.append((mask & ~inner).nonzero() * torch.tensor(spacing, dtype=torch.float32))
+    d = torch.cdist(*points, compute_mode="donot_use_mm_for_euclid_dist")
     return (d.min(dim=1).values.mean() + d.min(dim=0).values.mean()) / 2
     ### END SOLUTION
 
@@ -636,12 +650,16 @@ by_library = metrics.average_surface_distance(disc[None, None], disc.roll(3, 1)[
 claim("difference from the library, in nm", abs(apart[1] - by_library), at_most=0.05)
 claim("nm: down over to the right", apart[0] / apart[1], at_least=3, at_most=5)
 
+# %% [markdown]
+# A row is 50 nm and a column 4 nm. Why is the ratio not 50/4 = 12.5, and why is a shift by 3 pixels a distance of less than 3 pixels?
+
 # %% [markdown] tags=["solution-only"]
-# **Interpretation.** In pixels the two shifts are the same, in nanometres one is four times the other: a distance without its spacing is no distance. It is not 50/4 = 12.5 times, because the nearest point of the other outline then lies to the side, where steps are short.
+# **Interpretation.** In pixels the two shifts are the same, in nanometres one is four times the other: a distance without its spacing is no distance. Not 12.5 times, for a pixel of the outline is not measured to its own copy, but to the nearest pixel of the other outline: after a shift
+# down, that one mostly lies to the side, where a step costs 4 nm and not 50. For the same reason 3 pixels become 1.80: where the outline runs along the shift, the other one is hardly away at all.
 
 # %% [markdown]
-# Back to the membranes. For each network the Dice coefficient, your distance in nm, and the **Rand error** of the challenge of 2012, which asks what the membranes part: of all pairs of pixels that one mask puts into one cell, how many does the
-# other? 0 is the same cells. **Predict:** does the order of the networks stay the same?
+# Back to the membranes. For each network the Dice coefficient, your distance in nm, and the **Rand error** of the challenge of 2012, which asks what the membranes part. It counts the pairs of pixels that are judged differently, in one cell
+# by one of the two masks and in two cells by the other, relative to all pairs that the one and the other put into one cell. 0 is the same cells. **Predict:** does the order of the networks stay the same?
 
 # %%
 with torch.no_grad():
@@ -658,7 +676,8 @@ claim("distance, bent and turned over plain", better[0] / plain[0], at_most=0.85
 claim("Rand error, the same", better[1] / plain[1], at_most=0.92)
 
 # %% [markdown] tags=["solution-only"]
-# **Interpretation.** The best network is the best by all three, and the order of the others changes: the windows find most of the membranes, so their outlines are never far, and with all their gaps they part no more cells than the plain U-Net. A Dice coefficient of 0.73 sounds as if
+# **Interpretation.** The best network is the best by all three, and the order of the others changes. By distance the windows come second: they find most of the membranes, so their outlines are never far. By the Rand error windows and plain U-Net change places, with 0.75 and 0.74, which is less than means anything
+# for eight images: both have so many gaps that they part few cells. A Dice coefficient of 0.73 sounds as if
 # three quarters were done. With a Rand error above one half more pairs are wrong than right: a membrane with one gap parts nothing.
 
 # %% [markdown]
@@ -726,7 +745,7 @@ claim("Rand error of the worst gap over the median", float(gap_errors.max() / ga
 # 1. Which number is bad for which fault, and which hardly moves? Explain each from its formula.
 # 2. Which number would you report to someone who traces nerve cells through the stack, to someone who measures how much membrane there is, and to someone who trusts the outline to a few nanometres? Why?
 # 3. Two hundred gaps have nearly the same Dice coefficient. What decides how bad each one is?
-# 4. Name an error that none of these numbers sees, or that none can see here.
+# 4. Name an error that would leave all of these numbers as they are. Why does none of them see it?
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "which_number", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # 1. *Shifted:* Dice 0.86 and a surface distance of 2.8 nm are the worst of the three. Membranes are thin, so a pixel on each side of each line is a good part of them, and every point of the outline is wrong by a little. No point is wrong by more than one pixel, 4 nm, and cells stay parted: Rand error 0.05.

@@ -886,6 +886,42 @@ def _dense_by_wide_kernels(image, first, second, last):
     return F.conv2d(F.conv2d(x, spread(second)).clamp(min=0), spread(last))
 
 
+def _dense_then(pooled):
+    def dense(image, first, second, last):
+        x = pooled(torch.relu(F.conv2d(image, first)))
+        return F.conv2d(torch.relu(F.conv2d(x, second, dilation=2)), last, dilation=2)
+
+    return dense
+
+
+def _four_views(x):
+    return [x[..., :-1, :-1], x[..., :-1, 1:], x[..., 1:, :-1], x[..., 1:, 1:]]
+
+
+def _dense_by_columns(image, first, second, last):
+    """Each convolution a product with the columns of `unfold`."""
+
+    def by_columns(x, kernel, dilation):
+        reach = dilation * (kernel.shape[2] - 1)
+        columns = F.unfold(x, kernel.shape[2], dilation=dilation)
+        return (kernel.flatten(1) @ columns).reshape(1, -1, x.shape[2] - reach, x.shape[3] - reach)
+
+    x = F.max_pool2d(torch.relu(by_columns(image, first, 1)), 2, stride=1)
+    return by_columns(torch.relu(by_columns(x, second, 2)), last, 2)
+
+
+def _dense_by_pixel_shuffle(image, first, second, last):
+    """The window network on four shifts of a larger image, put between each other, and what is too much cut off."""
+    wide = F.pad(image, (0, 2, 0, 2))
+    height, width = (n + n % 2 for n in image.shape[2:])
+    parts = []
+    for down, right in itertools.product((0, 1), (0, 1)):
+        x = F.max_pool2d(torch.relu(F.conv2d(wide[..., down : down + height, right : right + width], first)), 2)
+        parts.append(F.conv2d(torch.relu(F.conv2d(x, second)), last))
+    scores = F.pixel_shuffle(torch.cat(parts, dim=1), 2)
+    return scores[..., : image.shape[2] - 11, : image.shape[3] - 11]
+
+
 def _dense_by_modules(image, first, second, last):
     layers = [torch.nn.Conv2d(k.shape[1], k.shape[0], k.shape[2], bias=False, dilation=d)
               for k, d in ((first, 1), (second, 2), (last, 2))]  # fmt: skip
@@ -1028,6 +1064,17 @@ def _apart_by_cdist(a, b, spacing):
     return 0.5 * (every.amin(1).mean() + every.amin(0).mean())
 
 
+def _apart_exactly(a, b, spacing):
+    """As the third hint has it."""
+    points = []
+    for mask in (a, b):
+        x = F.pad(mask, (1, 1, 1, 1))
+        inner = x[:-2, 1:-1] & x[2:, 1:-1] & x[1:-1, :-2] & x[1:-1, 2:]
+        points.append((mask & ~inner).nonzero() * torch.tensor(spacing, dtype=torch.float32))
+    d = torch.cdist(*points, compute_mode="donot_use_mm_for_euclid_dist")
+    return (d.min(dim=1).values.mean() + d.min(dim=0).values.mean()) / 2
+
+
 def _apart_by_scipy(a, b, spacing):
     from scipy.ndimage import binary_erosion, distance_transform_edt
 
@@ -1038,13 +1085,18 @@ def _apart_by_scipy(a, b, spacing):
 
 OTHER_WAYS_06 = {
     "windows": (_windows_by_loops, _windows_by_columns, _windows_by_strides, _windows_by_numpy),
-    "dense_scores": (_dense_by_four_phases, _dense_by_wide_kernels, _dense_by_modules),
+    "dense_scores": (
+        _dense_by_four_phases, _dense_by_wide_kernels, _dense_by_modules, _dense_by_columns, _dense_by_pixel_shuffle,
+        _dense_then(lambda x: torch.stack(_four_views(x)).amax(0)),
+        _dense_then(lambda x: torch.cat(_four_views(x)).amax(0, keepdim=True)),
+        _dense_then(lambda x: x.unfold(2, 2, 1).unfold(3, 2, 1).amax((-2, -1))),
+    ),
     "up_step": (_up_by_repeating, _up_in_two_parts, _up_by_a_product),
     "dice_loss": (_dice_by_difference, _dice_image_by_image, _dice_with_epsilon),
     "generalized_dice_loss": (_generalized_by_einsum, _generalized_by_loops, _generalized_with_shares),
     "elastic": (_bent_by_edges, _bent_by_affine_grid, _bent_by_scipy, _bent_by_index),
-    "surface_distance": (_apart_by_loops, _apart_by_cdist, _apart_by_scipy),
-}
+    "surface_distance": (_apart_by_loops, _apart_by_cdist, _apart_exactly, _apart_by_scipy),
+}  # fmt: skip
 OTHER_WAYS_09 = {
     "kspace_residual": (_root_of_energies, _one_image_at_a_time, _residual_of_pixels),
     "replace_measured": (_assigned, _corrected_by_residual, _by_own_transforms),
@@ -1229,22 +1281,144 @@ def test_monai_gives_what_lab_06_teaches():
         assert judge(lab[name], lambda p, r, loss=loss: loss(p, r)).passed
 
 
-def _over_all_windows(image, first, second, last):
-    pieces = [
-        F.conv2d(torch.relu(F.conv2d(F.max_pool2d(torch.relu(F.conv2d(w[None], first)), 2), second)), last)
-        for w in _windows_by_loops(image, 12)
-    ]
+def _score(window, first, second, last):
+    return F.conv2d(torch.relu(F.conv2d(F.max_pool2d(torch.relu(F.conv2d(window, first)), 2), second)), last)
+
+
+def _joined_windows(image, *kernels):
+    pieces = [_score(w[None], *kernels) for w in _windows_by_loops(image, 12)]
     return torch.cat(pieces).reshape(1, 1, *(n - 11 for n in image.shape[-2:]))
 
 
-def test_going_over_the_windows_is_not_dense():
-    """Its values are right, and it computes everything twenty-five times."""
+def _windows_into_a_result(image, *kernels):
+    scores = torch.zeros(1, 1, *(n - 11 for n in image.shape[-2:]))
+    for i, j in itertools.product(*map(range, scores.shape[2:])):
+        scores[0, 0, i, j] = _score(image[..., i : i + 12, j : j + 12], *kernels).item()
+    return scores
+
+
+def _numbers_of_windows(image, *kernels):
+    height, width = (n - 11 for n in image.shape[-2:])
+    numbers = [
+        [_score(image[..., i : i + 12, j : j + 12], *kernels).item() for j in range(width)] for i in range(height)
+    ]
+    return torch.tensor([[numbers]])
+
+
+def _batch_of_windows(image, *kernels):
+    batch = image.unfold(2, 12, 1).unfold(3, 12, 1).reshape(-1, 1, 12, 12)
+    return _score(batch, *kernels).reshape(1, 1, *(n - 11 for n in image.shape[-2:]))
+
+
+def _windows_as_products(image, first, second, last):
+    """No convolution is called, and every window is still worked on by itself."""
+    x = image.unfold(2, 12, 1).unfold(3, 12, 1).reshape(-1, 1, 12, 12)
+
+    def layer(x, kernel):
+        side = x.shape[-1] - kernel.shape[-1] + 1
+        return (kernel.flatten(1) @ F.unfold(x, kernel.shape[-1])).reshape(len(x), -1, side, side)
+
+    x = layer(torch.relu(layer(F.max_pool2d(torch.relu(layer(x, first)), 2), second)), last)
+    return x.reshape(1, 1, *(n - 11 for n in image.shape[-2:]))
+
+
+def _windows_and_the_exception_caught(image, *kernels):
+    try:
+        return _batch_of_windows(image, *kernels)
+    except Exception:
+        return _dense_by_wide_kernels(image, *kernels)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        _joined_windows, _windows_into_a_result, _numbers_of_windows, _batch_of_windows, _windows_as_products,
+        _windows_and_the_exception_caught,
+    ],
+)  # fmt: skip
+def test_going_over_the_windows_is_not_dense(function):
+    """Its values are right, and it computes everything many times."""
     exercise = load_lab("06_unet_segmentation")["dense_scores"]
-    assert judge(exercise, _over_all_windows).passed
-    result = exercise.check(_over_all_windows)
+    assert judge(exercise, function).passed
+    result = exercise.check(function)
     assert result.status == "failed"
-    assert "is the answer itself" in result.message
-    assert exercise.check(_dense_by_four_phases).passed
+    assert result.message.startswith("you cut out every window: the dense network takes the whole image in one pass")
+    assert not result.value_right
+    exercise.forget()
+
+
+@pytest.mark.parametrize("function", OTHER_WAYS_06["dense_scores"])
+def test_other_dense_networks_are_not_too_much_work(function):
+    exercise = load_lab("06_unet_segmentation")["dense_scores"]
+    assert exercise.check(function).passed
+    exercise.forget()
+
+
+def _monai_inside(p, r):
+    from monai.losses import DiceLoss
+
+    return DiceLoss(squared_pred=True, smooth_nr=0, smooth_dr=0)(p, r)
+
+
+def _monai_by_its_room(p, r):
+    import monai
+
+    return monai.losses.dice.Dice(squared_pred=True)(p, r)
+
+
+def _monai_generalized(p, r):
+    import monai.losses
+
+    return monai.losses.GeneralizedDiceLoss(w_type="square")(p, r)
+
+
+def _monai_distance(a, b, spacing):
+    from monai.metrics import compute_average_surface_distance as distance
+
+    return distance(a[None, None], b[None, None], True, True, spacing=spacing)[0, 0]
+
+
+def _made_before(p, r, made=[]):  # noqa: B006
+    if not made:
+        from monai.losses import DiceLoss
+
+        made.append(DiceLoss(squared_pred=True))
+    return made[0](p, r)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("dice_loss", _monai_inside), ("dice_loss", _monai_by_its_room), ("dice_loss", _made_before),
+        ("generalized_dice_loss", _monai_generalized), ("surface_distance", _monai_distance),
+    ],
+)  # fmt: skip
+def test_monai_is_no_answer_of_lab_06(name, function):
+    """However it is reached, in a lab and, since it is by `run`, in grading; and it is open again afterwards."""
+    exercise = load_lab("06_unet_segmentation")[name]
+    case = exercise.calls(0)[0].arguments
+    assert run(function, case).arrays is not None
+    assert run(function, case, closed=exercise.operators).error_type == "AnswerIsAbsent"
+    result = exercise.check(function)
+    assert (result.status, result.points) == ("failed", 0)
+    assert "calls `monai." in result.message
+    assert "write out what it does" in result.message
+    assert run(function, case).arrays is not None
+    exercise.forget()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda p, r: (1 - 2 * (p * r).sum((1, 2, 3)) / (p.detach() ** 2 + r**2).sum((1, 2, 3))).mean(),
+        lambda p, r: (1 - 2 * (p.detach() * r).sum((1, 2, 3)) / (p**2 + r**2).sum((1, 2, 3))).mean(),
+    ],
+)
+def test_a_gradient_that_is_cut_off_in_part_is_told_so(function):
+    exercise = load_lab("06_unet_segmentation")["dice_loss"]
+    result = exercise.check(function)
+    assert result.passed
+    assert "to `p` as it should, so the gradient is another: a part is cut off or changed on the way" in result.message
     exercise.forget()
 
 

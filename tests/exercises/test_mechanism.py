@@ -252,6 +252,43 @@ def test_an_operator_of_torch_can_be_the_answer(exercise, source):
     assert closed.check(student("def mean_square(x):\n    return x.square().mean()")).passed  # and others stay open
 
 
+WORK = {
+    "*": ("def mean_square(x):\n    return (x * x).mean()", 7),
+    "mul": ("def mean_square(x):\n    return torch.mul(x, x).mean()", 7),
+    "dot": ("def mean_square(x):\n    return x.dot(x) / len(x)", 7),
+    "mv": ("def mean_square(x):\n    return (x[None] @ x)[0] / len(x)", 7),
+    "mm": ("def mean_square(x):\n    return (x[None] @ x[:, None])[0, 0] / len(x)", 7),
+    "bmm": ("def mean_square(x):\n    return (x[None, None] @ x[None, :, None])[0, 0, 0] / len(x)", 7),
+    "outer": ("def mean_square(x):\n    return (x[:, None] @ x[None]).diag().mean()", 49),
+    "conv": (
+        "def mean_square(x):\n    return torch.nn.functional.conv1d(x[None, None], x[None, None])[0, 0, 0] / len(x)", 7
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "work"), WORK.values(), ids=WORK)
+def test_multiplications_are_counted(exercise, source, work):
+    assert replace(exercise, operators=(work,)).check(student(source)).passed
+    result = replace(exercise, operators=(work - 1,)).check(student(source))
+    assert result.status == "failed"
+    assert f"it takes more than {work - 1:,} multiplications in one call" in result.message
+
+
+def test_another_librarys_function_and_layer_refuse_however_they_are_held(exercise):
+    from scipy import linalg
+
+    closed = replace(exercise, operators=("scipy.linalg.norm", "torch.nn.MSELoss", "no_such.library"))
+    norm = "def mean_square(x):\n    import scipy\n    return scipy.linalg.norm(x.numpy()) ** 2 / len(x)"
+    layer = student("def mean_square(x):\n    return loss(x, 0 * x)", loss=torch.nn.MSELoss())
+    for function, name in ((student(norm), "scipy.linalg.norm"), (layer, "torch.nn.MSELoss")):
+        assert exercise.check(function).passed
+        result = closed.check(function)
+        assert (result.status, result.points) == ("failed", 0)
+        assert f"calls `{name}`" in result.message
+    assert linalg.norm([3, 4]) == 5  # open again
+    assert torch.nn.MSELoss()(torch.ones(2), torch.zeros(2)) == 1
+
+
 def test_a_list_that_a_function_changes_is_told_and_stays_for_the_others():
     given = [1, 2, 3]
     outcome = run(lambda numbers: numbers.pop(), (given,))
