@@ -85,6 +85,7 @@ METHODS = {
     "fcn": Method("FCN with skips", ORANGE, "-.", "$f$"),
     "unet": Method("U-Net", BLUE, "-", "$U$"),
     "vnet": Method("V-Net", GREEN, "--", "$V$"),
+    "inflated": Method("inflated U-Net", BLACK, "-.", "$I$"),
     "ista": Method("ISTA", ORANGE, "--", ">"),
     "fista": Method("FISTA", BLUE, "-", "h"),
 }

@@ -18,6 +18,7 @@ from course_lib.networks.denoisers import (
 )
 from course_lib.networks.dilated import DilatedCNN
 from course_lib.networks.fcn import FCN
+from course_lib.networks.inflated import InflatedUNet
 from course_lib.networks.local_linear import (
     adaptive_filter,
     effective_dimension,
@@ -34,8 +35,8 @@ from course_lib.networks.weights import load_weights, read_manifest
 
 __all__ = [
     "FCN", "BiasFreeBatchNorm2d", "CoilDataConsistency", "DataConsistency", "DeepCascade", "DenseDenoiser",
-    "DilatedCNN", "DnCNN", "PlainCNN", "RecurrentCNN", "ResidualCNN", "UNet", "UNetDenoiser", "UNetReconstruction",
-    "VNet", "WindowClassifier", "adaptive_filter", "channels_to_complex", "complex_to_channels", "data_consistency",
-    "data_consistency_adjoint", "data_consistency_weight_derivative", "denoise", "effective_dimension", "jacobian",
-    "load_weights", "local_affine_map", "nestedness", "read_manifest", "segment",
+    "DilatedCNN", "DnCNN", "InflatedUNet", "PlainCNN", "RecurrentCNN", "ResidualCNN", "UNet", "UNetDenoiser",
+    "UNetReconstruction", "VNet", "WindowClassifier", "adaptive_filter", "channels_to_complex", "complex_to_channels",
+    "data_consistency", "data_consistency_adjoint", "data_consistency_weight_derivative", "denoise",
+    "effective_dimension", "jacobian", "load_weights", "local_affine_map", "nestedness", "read_manifest", "segment",
 ]  # fmt: skip

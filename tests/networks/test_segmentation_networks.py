@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from course_lib.expect import InputError
-from course_lib.networks import FCN, UNet, VNet, WindowClassifier, segment
+from course_lib.networks import FCN, InflatedUNet, UNet, VNet, WindowClassifier, segment
 
 
 @pytest.fixture
@@ -117,3 +117,29 @@ def test_segment_refuses_grey_levels():
 def test_wrong_numbers_are_told(kind, wrong):
     with pytest.raises(InputError, match="whole number from 1"):
         kind(**wrong)
+
+
+def test_an_inflated_u_net_begins_as_the_one_of_slices():
+    torch.manual_seed(0)
+    flat = UNet(1, 3, 4, 2, batch_norm=True)
+    flat(torch.rand(4, 1, 16, 16))  # statistics of its own
+    deep = InflatedUNet(flat.eval()).eval()
+    slices = torch.rand(5, 1, 12, 14)
+    by_slice = segment(flat, slices)
+    torch.testing.assert_close(segment(deep, slices.transpose(0, 1)[None])[0].transpose(0, 1), by_slice)
+
+
+def test_an_inflated_u_net_can_learn_from_neighbours():
+    torch.manual_seed(0)
+    deep = InflatedUNet(UNet(1, 1, 4, 2, batch_norm=True).eval()).eval()
+    kernels = {tuple(m.kernel_size) for m in deep.modules() if isinstance(m, torch.nn.Conv3d)}
+    assert kernels == {(3, 3, 3), (1, 3, 3), (1, 1, 1)}
+    volume = torch.rand(1, 1, 5, 16, 16)
+    deep(volume).square().sum().backward()
+    slopes = [
+        m.weight.grad[:, :, 0].abs().sum()
+        for m in deep.modules()
+        if isinstance(m, torch.nn.Conv3d) and m.kernel_size[0] == 3
+    ]
+    assert len(slopes) == 4
+    assert all(slope > 0 for slope in slopes)

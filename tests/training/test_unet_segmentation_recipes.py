@@ -10,12 +10,20 @@ from PIL import Image
 
 from course_lib import expect
 from course_lib.data import SegmentedImage, nerve_tissue
-from course_lib.networks import UNet, VNet
+from course_lib.networks import InflatedUNet, UNet, VNet
 from course_lib.training import all_recipes, find_recipe, train
 from course_lib.training.augmentation import BRAINS, MEMBRANES
 from course_lib.training.recipes import unet_segmentation as recipes
 
-NAMES = ("unet_segmentation", "fcn_segmentation", "fcn_without_skips", "unet_brain", "vnet_brain")
+NAMES = (
+    "unet_segmentation",
+    "fcn_segmentation",
+    "fcn_without_skips",
+    "window_classifier",
+    "unet_brain",
+    "vnet_brain",
+    "inflated_brain",
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +78,11 @@ def test_the_losses_add_up(sections, generator):
     assert both.item() == pytest.approx(bce.item() + dice.item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("network", [UNet(1, 3, 4, 2), VNet(1, 3, 4, 2)], ids=["2-D", "3-D"])
+@pytest.mark.parametrize(
+    "network",
+    [UNet(1, 3, 4, 2), VNet(1, 3, 4, 2), InflatedUNet(UNet(1, 3, 4, 2, batch_norm=True))],
+    ids=["2-D", "V-Net", "inflated"],
+)
 def test_a_network_labels_every_voxel_of_a_volume(network):
     image = torch.rand(7, 1, 128, 128)
     labels = recipes.tissue_labels(network.eval(), image)

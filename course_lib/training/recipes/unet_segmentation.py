@@ -19,7 +19,7 @@ from course_lib import expect
 from course_lib.data import SegmentedImage, brain_tissue, centre_crop, nerve_tissue, segmented_images
 from course_lib.display.progress import say
 from course_lib.metrics import dice
-from course_lib.networks import FCN, UNet, VNet, WindowClassifier, segment
+from course_lib.networks import FCN, InflatedUNet, UNet, VNet, WindowClassifier, load_weights, segment
 from course_lib.training.augmentation import BRAINS, MEMBRANES, Augmentation
 from course_lib.training.own_images import held_out
 from course_lib.training.recipe import Batch, Recipe
@@ -210,7 +210,7 @@ def tissue_labels(network: nn.Module, image: Float[torch.Tensor, "slices 1 128 1
     """
     head = image[..., HEAD, HEAD].to(next(network.parameters()).device)
     labels = torch.zeros(image[:, 0].shape, dtype=torch.long)
-    if isinstance(network, VNet):
+    if isinstance(network, VNet | InflatedUNet):
         from monai.inferers import sliding_window_inference
 
         box = (SLAB, *head.shape[-2:])
@@ -234,15 +234,32 @@ def validate_tissue(network: nn.Module) -> dict[str, float]:
     return {f"dice_{name}": sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
 
-def brain_recipe(name: str, network: Callable[[], nn.Module], draw: Callable[..., Batch], **numbers: float) -> Recipe:
+def inflated_brain() -> InflatedUNet:
+    """A network of volumes that begins as the shipped network of slices."""
+    return InflatedUNet(load_weights(brain_unet(), "unet_brain"))
+
+
+def brain_unet() -> UNet:
+    return UNet(1, 3, 16, 3, batch_norm=True)
+
+
+def brain_recipe(
+    name: str,
+    network: Callable[[], nn.Module],
+    draw: Callable[..., Batch],
+    *,
+    learning_rate: float = 4e-3,
+    **numbers: int,
+) -> Recipe:
     return Recipe(
         name=name, network=network, batch=partial(draw, BRAINS), loss=tissue_loss, validate=validate_tissue,
-        learning_rate=4e-3, warm_up=50, **numbers,
+        learning_rate=learning_rate, warm_up=50, **numbers,
     )  # fmt: skip
 
 
 RECIPES = (
     *(recipe(name, network) for name, network in NETWORKS.items()),
-    brain_recipe("unet_brain", partial(UNet, 1, 3, 16, 3, batch_norm=True), brain_slices, steps=800, batch_size=8),
+    brain_recipe("unet_brain", brain_unet, brain_slices, steps=800, batch_size=8),
+    brain_recipe("inflated_brain", inflated_brain, brain_volumes, learning_rate=1e-3, steps=240, batch_size=4),
     brain_recipe("vnet_brain", partial(VNet, 1, 3, 16, 2), brain_volumes, steps=800, batch_size=4),
 )
