@@ -60,7 +60,7 @@ show_images(
     alt="Grey cells with thin dark membranes between them and dark round bodies inside; the label, white lines that part all cells; and the "
     "same tissue with the round bodies marked white.",
     columns=3,
-    width=3,
+    width=2.6,
 )
 print(f"a pixel has 4 nm; membranes: ≈ {100 * truth.float().mean():.0f} % of the pixels")
 
@@ -95,7 +95,7 @@ show_images(
     },
     alt="Thin white lines where membranes were found, orange where they were missed, and blue on organelles, grain and dark cells that are no membrane.",
     columns=2,
-    width=3.6,
+    width=3.0,
 )
 
 # %% [markdown]
@@ -193,7 +193,7 @@ show_images(
     | {display.METHODS[name].label: overlay(image[0], p[0] > 0.5, truth[0])[inset] for name, p in probability.items()},
     alt="A part of the tissue; for windows and without skips rounded bands with orange and blue along every membrane; with skips less of both; the U-Net's thin lines are nearly all white.",
     columns=5,
-    width=2.1,
+    width=2.0,
 )
 claim("Dice: FCN with skips over the threshold", score["fcn"] - score["threshold"], at_least=0.1, source="deck 002")
 claim("Dice: skips over no skips", score["fcn"] - score["coarse_fcn"], at_least=0.05, source="deck 002")
@@ -264,6 +264,8 @@ def bent(picture, label, elastic, seed=4):
 
 
 bent_image, bent_label = bent(seen, truth[1, 0].float(), 10.0)
+
+# %%
 full = [MEMBRANES(image[1], truth[1].float(), torch.Generator().manual_seed(seed), (192, 192)) for seed in (1, 2)]
 show_images(
     {
@@ -278,7 +280,7 @@ show_images(
     },
     alt="Above a section with a drawn grid, the same bent so that the grid waves, and two turned, bent and brightened versions; below each its label with the lines at the same places.",
     columns=4,
-    width=2.4,
+    width=2.2,
 )
 
 # %% [markdown]
@@ -453,7 +455,7 @@ show_images(
     {name: overlay(image[2], mask, label) for name, mask in wrong.items()},
     alt="The same membranes four times: with thin orange and blue rims everywhere; with one small orange gap; with one blue disc inside a cell; with one membrane orange along its whole length.",
     columns=4,
-    width=2.4,
+    width=2.2,
 )
 
 # %% [markdown]
@@ -591,7 +593,7 @@ show_images(
     {name: overlay(changes[name][3], p[3] > 0.5, truth[3]) for name, p in shifted.items()},
     alt="Found membranes under four contrasts: thin white lines as trained; with much lower contrast and with inverted grey values large parts orange or blue.",
     columns=4,
-    width=2.4,
+    width=2.2,
 )
 claim("Dice lost with a brighter image", drop["as trained"] - drop["brighter"], at_most=0.1)
 claim("Dice lost with a fifth of the contrast", drop["as trained"] - drop["a fifth of the contrast"], at_least=0.2)
@@ -622,7 +624,7 @@ show_images(
     },
     alt="An axial slice of a brain without its skull; its tissue, grey matter in grey and white matter in white; and two other brains with more noise and another contrast.",
     columns=4,
-    width=2.4,
+    width=2.2,
 )
 
 # %% [markdown]
