@@ -459,7 +459,7 @@ show_images(
 )
 
 # %% [markdown]
-# Six measures from decks 001 and 002. **Volume similarity** compares sizes only. The **Hausdorff distance** is the largest distance from one outline to the other; its **95 % form** leaves out the worst
+# Six measures, four of them from deck 001. **Volume similarity** compares sizes only. The **Hausdorff distance** is the largest distance from one outline to the other; its **95 % form** leaves out the worst
 # twentieth; the **average surface distance** (ASD) is the mean. The **Rand error** comes from the challenge: it compares *which pixels lie in one cell*, and so what is joined and what is parted.
 
 # %%
@@ -678,7 +678,7 @@ show_images(
 )
 
 # %% [markdown]
-# A cut across the slices shows what a 2-D network cannot know: its slices do not fit together. Measured in **millimetres**, which need the size of a voxel, here 2 mm a side:
+# A cut across the slices shows what a 2-D network cannot know: how its slices fit together. Measured in **millimetres**, which need the size of a voxel, here 2 mm a side:
 
 # %%
 white = {name: volumes[0][None, None] == 2 for name, volumes in maps.items()}
