@@ -62,11 +62,7 @@ def brains():
 @cache
 def tissue(name):
     """Dice of grey and white matter, the means over the subjects."""
-    kinds = {
-        "unet_brain": lambda: networks.UNet(1, 3, 16, 3, batch_norm=True),
-        "vnet_brain": lambda: networks.VNet(1, 3),
-    }
-    network = networks.load_weights(kinds[name](), name)
+    network = networks.load_weights(find_recipe(name).network(), name)
     rows = [recipes.tissue_dice(recipes.tissue_labels(network, brain.image), brain.labels) for brain in brains()]
     return {kind: sum(row[kind] for row in rows) / len(rows) for kind in rows[0]}
 
