@@ -3,7 +3,7 @@
 #   course:
 #     title: "U-Net segmentation: from a window for each pixel to an outline learned from thirty images"
 #     level: intermediate
-#     minutes: 95
+#     minutes: 91
 #     needs: "what a convolution, a ReLU and pooling do; gradient descent"
 # ---
 
@@ -413,7 +413,7 @@ claim("recorded: the same at tuned thresholds", advantage["dice_tuned"], at_leas
 # By cross-entropy the networks *did* learn where vesicles are, but never became sure enough to pass ½: who looks there alone finds nothing. A lower threshold gives back most of it, not all. The Dice loss
 # has the opposite fault: it pushes probabilities to 0 and 1 and does not know how sure it should be. In practice the two are often added, as in the shipped networks.
 #
-# ## 7 · Which metric sees which error? (12 minutes)
+# ## 7 · Which metric sees which error? (16 minutes)
 #
 # Four ways to be wrong about one section, made from the label by hand: everything **shifted** by one pixel; one **gap** in a membrane, through which two cells become one; a **false blob** inside a
 # cell; and one **membrane missing** along its whole length. **Predict** which of them the Dice overlap punishes most.
@@ -605,7 +605,7 @@ claim("inverted: share of pixels that it is sure about all the same", sure["inve
 # is lost. **How to tell:** compare the histogram of new images with the training images', look at a few results before
 # the thousandth, label one image of the new laboratory. Cures: augment by the changes that will come (next section), or normalise the images.
 #
-# ## 9 · Brains, and three dimensions (12 minutes)
+# ## 9 · Brains, and three dimensions (15 minutes)
 #
 # Grey and white matter in T1-weighted MRI, the skull removed: three classes, so three outputs and a softmax. The subjects are smooth deformations of one average anatomy, whose tissue maps are deformed with it
 # (`help(data.brain_tissue)`): **unseen deformations, no other people**. The test subjects come from *other scanners*: another contrast, and noise. In training, `BRAINS` augmented just that: gamma, contrast, noise.
