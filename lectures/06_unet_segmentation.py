@@ -667,11 +667,11 @@ claim("V-Net behind the 2-D U-Net", mean_dice["unet"] - mean_dice["vnet"], at_mo
 
 # %%
 cut = (slice(None), recipes.HEAD, 56)  # all heights, front to back, one column
-panels = {"image": brain.image[:, 0][cut], "truth": brain.labels[cut] / 2} | {
+cuts = {"image": brain.image[:, 0][cut], "truth": brain.labels[cut] / 2} | {
     f"{display.METHODS[name].label}": volumes[0][cut] / 2 for name, volumes in maps.items()
 }
 show_images(
-    {name: picture.flip(0) for name, picture in panels.items()},
+    {name: picture.flip(0) for name, picture in cuts.items()},
     alt="A cut from front to back through the brain: image, true tissue, and three results; the 2-D network's borders jump most from slice to slice.",
     columns=2,
     width=3.6,
