@@ -81,6 +81,16 @@ def images(name: str, value: object) -> torch.Tensor:
     return value
 
 
+def signals(name: str, value: object, *, least: int = 2) -> torch.Tensor:
+    """Return `value` if it is a finite complex tensor (batch, samples) with at least `least` samples."""
+    value = tensor(name, value, dims=2, shape="(batch, samples)")
+    if not value.is_complex():
+        raise InputError(f"expected {name} as complex samples (batch, samples), got {describe(value)}")
+    if value.shape[1] < least:
+        raise InputError(f"expected {name} of at least {least} samples, got {value.shape[1]}")
+    return value
+
+
 def same_shape(name: str, value: torch.Tensor, other_name: str, other: torch.Tensor) -> None:
     """Raise unless both tensors have one shape."""
     if value.shape != other.shape:
