@@ -21,6 +21,7 @@ import torch
 from cascade import cascade
 from compressed_sensing import compressed_sensing
 from denoisers import denoisers
+from line_spectra import line_spectra
 from radon import radon
 from scipy.ndimage import convolve
 from scipy.signal import fftconvolve
@@ -156,6 +157,7 @@ def checks() -> None:
 if __name__ == "__main__":
     print(f"torch threads: {torch.get_num_threads()}")
     sensing = compressed_sensing(pair, lambda *row: shown(Row(*row)))
-    write([*wiener(), *radon(pair), *sensing, *cascade(pair), *denoisers(pair), *segmentation(pair)])
+    rows = [*wiener(), *radon(pair), *sensing, *cascade(pair), *denoisers(pair), *segmentation(pair)]
+    write([*rows, *line_spectra(pair)])
     slider()
     checks()
