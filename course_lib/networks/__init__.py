@@ -18,6 +18,13 @@ from course_lib.networks.denoisers import (
 )
 from course_lib.networks.dilated import DilatedCNN
 from course_lib.networks.fcn import FCN
+from course_lib.networks.frequency import (
+    DeepFreq,
+    FrequencyCounting,
+    FrequencyRepresentation,
+    PSnet,
+    deepfreq,
+)
 from course_lib.networks.inflated import InflatedUNet
 from course_lib.networks.local_linear import (
     adaptive_filter,
@@ -34,9 +41,10 @@ from course_lib.networks.vnet import VNet
 from course_lib.networks.weights import load_weights, read_manifest
 
 __all__ = [
-    "FCN", "BiasFreeBatchNorm2d", "CoilDataConsistency", "DataConsistency", "DeepCascade", "DenseDenoiser",
-    "DilatedCNN", "DnCNN", "InflatedUNet", "PlainCNN", "RecurrentCNN", "ResidualCNN", "UNet", "UNetDenoiser",
-    "UNetReconstruction", "VNet", "WindowClassifier", "adaptive_filter", "channels_to_complex", "complex_to_channels",
-    "data_consistency", "data_consistency_adjoint", "data_consistency_weight_derivative", "denoise",
-    "effective_dimension", "jacobian", "load_weights", "local_affine_map", "nestedness", "read_manifest", "segment",
+    "BiasFreeBatchNorm2d", "CoilDataConsistency", "DataConsistency", "DeepCascade", "DeepFreq", "DenseDenoiser",
+    "DilatedCNN", "DnCNN", "FCN", "FrequencyCounting", "FrequencyRepresentation", "InflatedUNet", "PSnet",
+    "PlainCNN", "RecurrentCNN", "ResidualCNN", "UNet", "UNetDenoiser", "UNetReconstruction", "VNet",
+    "WindowClassifier", "adaptive_filter", "channels_to_complex", "complex_to_channels", "data_consistency",
+    "data_consistency_adjoint", "data_consistency_weight_derivative", "deepfreq", "denoise", "effective_dimension",
+    "jacobian", "load_weights", "local_affine_map", "nestedness", "read_manifest", "segment",
 ]  # fmt: skip
