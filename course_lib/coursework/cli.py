@@ -41,7 +41,9 @@ def evaluate(
     data: Annotated[
         Path,
         typer.Option(
-            "--data", help="a folder of images; 05 also DICOM; 02, 09 also NIfTI and fastMRI; 06 of images/ and labels/"
+            "--data",
+            help="a folder of images; 05 also DICOM; 02, 09 also NIfTI and fastMRI; 06 of images/ and labels/; "
+            "12 of f.npy and signals (0.0dB.npy, …)",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="the JSON file to write")],
@@ -77,7 +79,14 @@ def evaluate(
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option("--weights", help="04, 06, 09: a network of your own, as `course train` has written it"),
+        typer.Option("--weights", help="04, 06, 09, 12: a network of your own, as `course train` has written it"),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="12: such as music or music_oracle; all if none is given; repeats"),
+    ] = None,
+    signals: Annotated[
+        int | None, typer.Option("--signals", help="12: the first so many of each file; all if not given")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="seed of noise, masks and training")] = 0,
 ) -> None:
@@ -86,7 +95,8 @@ def evaluate(
 
     options = {
         "sigma": sigma, "dose": dose, "acceleration": acceleration, "mask": mask, "slices": slices,
-        "foreground": foreground, "voxel_mm": voxel_mm, "steps": steps, "weights": weights,
+        "foreground": foreground, "voxel_mm": voxel_mm, "steps": steps, "weights": weights, "method": method,
+        "signals": signals,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value not in (None, [])}
     evaluate_module(module, data, out, seed=seed, **given)

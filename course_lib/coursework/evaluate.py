@@ -45,7 +45,7 @@ Measured = Iterator[tuple[str, str, str, float]]  # method, setting, metric, val
 
 @dataclass(frozen=True)
 class Row:
-    """One measured number: the mean of a metric over `count` images."""
+    """One measured number: the mean of a metric over `count` images or signals."""
 
     method: str
     setting: str
@@ -61,11 +61,13 @@ class Evaluation:
     Attributes:
         rows: called with the folder, the seed and every option; it checks the options first.
         options: the command's options that belong to this module, with their defaults. An option that is a list
-            repeats, and its values are the rows' settings; the others are written beside the rows.
+            repeats, and its values are the rows' settings or methods; the others are written beside the rows.
+        unit: what a mean is over, as the table has it.
     """
 
     rows: Callable[..., list[Row]]
     options: dict[str, object]
+    unit: str = "images"
 
 
 def evaluate_module(module: str, data: Path, out: Path, *, seed: int = 0, **options: object) -> list[Row]:
@@ -78,6 +80,7 @@ def evaluate_module(module: str, data: Path, out: Path, *, seed: int = 0, **opti
         InputError: a module that is unknown or has no evaluation, an option that is another module's or has a
             bad value, a bad folder, no usable file, or an `out` that cannot be written.
     """
+    from course_lib.data.line_files import SUFFIX
     from course_lib.data.mammogram_files import DICOM_SUFFIXES
     from course_lib.data.mri_files import DATA_SUFFIXES
 
@@ -91,14 +94,15 @@ def evaluate_module(module: str, data: Path, out: Path, *, seed: int = 0, **opti
             own = ", ".join(_as_typed(own) for own in evaluation.options)
             raise expect.InputError(f"expected options of {name} ({own}), got {_as_typed(option)}")
     out = Path(out)
-    if out.is_dir() or not out.parent.is_dir() or out.name.lower().endswith((*DATA_SUFFIXES, *DICOM_SUFFIXES)):
+    of_data = (*DATA_SUFFIXES, *DICOM_SUFFIXES, SUFFIX)
+    if out.is_dir() or not out.parent.is_dir() or out.name.lower().endswith(of_data):
         raise expect.InputError(f"expected --out as a JSON file in an existing folder, got {out}")
     check_writable(out)
     if not 0 <= seed < 2**31:
         raise expect.InputError(f"expected --seed from 0 to {2**31 - 1}, got {seed}")
     chosen = evaluation.options | options
     rows = evaluation.rows(Path(data), seed, **chosen)
-    print(table(rows))
+    print(table(rows, evaluation.unit))
     beside = {option: value for option, value in chosen.items() if not isinstance(value, list)}
     record = {
         "module": name,
@@ -193,10 +197,10 @@ def dose_share(text: str) -> float:
     return value
 
 
-def table(rows: list[Row]) -> str:
-    """The rows as text: a line for each method and setting, a column for each metric.
+def table(rows: list[Row], unit: str = "images") -> str:
+    """The rows as text: a line for each method and setting, a column for each metric, and how many of the unit.
 
-    A number that is a mean over fewer images than others in its line has their count behind it.
+    A number that is a mean over fewer of them than others in its line has their count behind it.
     """
     metrics = list(dict.fromkeys(row.metric for row in rows))
     lines = []
@@ -204,7 +208,7 @@ def table(rows: list[Row]) -> str:
         found = {row.metric: row for row in rows if (row.setting, row.method) == (setting, method)}
         most = max(row.count for row in found.values())
         lines.append([setting, method, *(_cell(found.get(metric), most) for metric in metrics), str(most)])
-    lines.insert(0, ["setting", "method", *metrics, "images"])
+    lines.insert(0, ["setting", "method", *metrics, unit])
     least = [16, 14, *(max(10, len(metric) + 2) for metric in metrics), 8]
     widths = [max(width, *(len(line[k]) + 1 for line in lines)) for k, width in enumerate(least)]
     sides = ["<", "<", *">" * (len(widths) - 2)]
@@ -508,6 +512,12 @@ def _unet_segmentation(folder: Path, seed: int, **options: object) -> list[Row]:
     return segmentation_rows(folder, seed, **options)
 
 
+def _line_spectra(folder: Path, seed: int, **options: object) -> list[Row]:
+    from course_lib.coursework.evaluate_lines import line_rows
+
+    return line_rows(folder, seed, **options)
+
+
 def _timed(
     reconstruct: Reconstruction, A: FourierSampling, y: torch.Tensor, generator: torch.Generator
 ) -> tuple[torch.Tensor, float, bool]:
@@ -550,4 +560,5 @@ EVALUATIONS = {
         _data_consistency_cascades,
         {"acceleration": [4.0, 8.0], "mask": "random_lines", "slices": None, "weights": None},
     ),
+    "12_line_spectra": Evaluation(_line_spectra, {"method": [], "signals": None, "weights": None}, unit="signals"),
 }

@@ -17,6 +17,7 @@ LABS = {
     "05_mammogram_denoising": "mammogram_denoising",
     "06_unet_segmentation": "unet_segmentation",
     "09_data_consistency_cascades": "data_consistency_cascades",
+    "12_line_spectra": "line_spectra",
 }
 
 

@@ -235,7 +235,10 @@ def _same(before: object, after: object) -> bool:
     if not isinstance(before, torch.Tensor):
         return not isinstance(before, list) or before == after
     kept = before.shape == after.shape and before.requires_grad == after.requires_grad
-    return kept and torch.equal(before, after.detach())
+    if not kept:
+        return False
+    after = after.detach()
+    return bool(((before == after) | (before.isnan() & after.isnan())).all())  # NaN stands for what is absent
 
 
 def _carries_graph(value: object) -> bool:

@@ -118,6 +118,7 @@ LECTURES = {
     "05_mammogram_denoising": ("at 1/64 of the dose", {"dose": "ArrowRight", "share of SSIM": "ArrowRight"}),
     "06_unet_segmentation": ("bent by up to 9 pixels", {"elastic strength": "ArrowRight", "threshold": "ArrowLeft"}),
     "09_data_consistency_cascades": ("at acceleration 4", {"blocks": "ArrowLeft", "acceleration": "ArrowRight"}),
+    "12_line_spectra": ("0.80/N apart at 20 dB", {"separation": "ArrowRight", "SNR": "ArrowLeft"}),
 }
 
 

@@ -114,7 +114,7 @@ BAD = {
     "unknown module": (
         ("start", "07"),
         "expected a module among 01_wiener_filtering, 02_compressed_sensing, 04_blind_denoising, "
-        "05_mammogram_denoising, 06_unet_segmentation, 09_data_consistency_cascades, got '07'",
+        "05_mammogram_denoising, 06_unet_segmentation, 09_data_consistency_cascades, 12_line_spectra, got '07'",
     ),
     "no module": (("start",), "argument 'module'"),
     "unknown command": (("strat", "01"), "strat"),

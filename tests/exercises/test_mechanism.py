@@ -147,6 +147,20 @@ def test_a_blank_reads_as_blank_and_stops_nothing(exercise):
     assert str(result).startswith("○ Exercise 1, mean square: not attempted yet")
 
 
+@pytest.mark.parametrize(
+    ("function", "changed"),
+    [
+        (lambda x: x.nansum(), ()),
+        (lambda x: x.nan_to_num_(0).sum(), (0,)),
+        (lambda x: x.mul_(2).nansum(), (0,)),
+        (lambda x: x.fill_(float("nan")).nansum(), (0,)),
+    ],
+)
+def test_an_argument_that_holds_nan_is_unchanged_unless_it_is_changed(function, changed):
+    """NaN, which equals nothing, stands for what is absent."""
+    assert run(function, (torch.tensor([1.0, float("nan"), 2.0]),)).changed == changed
+
+
 def test_a_blank_helper_is_not_a_blank_answer(exercise):
     source = "def other(x):\n    raise NotImplementedError()\ndef mean_square(x):\n    return other(x)"
     result = exercise.check(student(source))
