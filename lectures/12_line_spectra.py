@@ -494,7 +494,7 @@ show_figure(figure, "Above, the periodogram of a signal with several lines of ve
 # %% [markdown]
 # **DeepFreq**'s frequency-representation module has three parts: a linear transform from the samples to 125 positions on the circle with several channels each, twenty circular convolutions with batch normalisation, and a transposed convolution that draws.
 # In the paper the first layer is *free*: any linear map, which has to find out by itself that signals have a spectrum. But there is a symmetry to build in. Move all lines by the same step: the signal is multiplied by an exponential, and the right
-# answer turns around the circle. A layer that turns with it is a **windowed Fourier transform** with learned windows, and circular convolutions turn too. **Predict:** which of the two learns faster, and do both end at the same loss after 300 steps?
+# answer turns around the circle. A layer that turns with it is a **windowed Fourier transform** with learned windows, and circular convolutions turn too. **Predict:** which of the two learns faster, and do both end at the same loss after 200 steps?
 
 # %%
 from functools import partial
@@ -511,7 +511,7 @@ def small(transform):
         batch=recipes.batch,
         loss=recipes.distance_of_curves,
         validate=lambda network: {},
-        steps=300,
+        steps=200,
         batch_size=32,
         learning_rate=1e-2,
     )
@@ -523,7 +523,7 @@ runs = {transform: training.train(small(transform)) for transform in ("windowed"
 figure, ax = plt.subplots(figsize=(6.5, 3))
 for (transform, run), style in zip(runs.items(), ("-", "--"), strict=True):
     smooth = torch.tensor(run.history.losses).unfold(0, 10, 1).mean(dim=1)
-    ax.semilogy(range(10, 301), smooth, linestyle=style, label=f"{transform}: {sum(p.numel() for p in run.network.parameters()):,} parameters")
+    ax.semilogy(range(10, 201), smooth, linestyle=style, label=f"{transform}: {sum(p.numel() for p in run.network.parameters()):,} parameters")
 ax.set(xlabel="step of 32 new signals", ylabel="loss (mean of ten steps)", title="The same network but for its first layer")
 ax.legend()
 show_figure(figure, "Loss against step for the two first layers: with learned windows and a Fourier transform it falls quickly, with a free map it stays on a plateau.")

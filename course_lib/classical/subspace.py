@@ -279,7 +279,9 @@ def _lines(
     estimate: Callable[[Signals, int], Frequencies], signals: Signals, counts: Int[torch.Tensor, " batch"]
 ) -> Frequencies:
     """`estimate(signals, K)` as rows of frequencies: ascending, NaN last, in the precision of the signals."""
-    return ascending(by_count(estimate, signals, counts, int(counts.max())), counts).to(signals.real.dtype)
+    # rounding to single precision may make 1/2 of what is just below, so it comes before the circle is closed
+    found = by_count(estimate, signals, counts, int(counts.max())).to(signals.real.dtype)
+    return ascending(found, counts)
 
 
 def by_count(

@@ -17,8 +17,8 @@ def segment(
     """The probability of each class in each pixel.
 
     Args:
-        network: `UNet`, `FCN`, `VNet`, `InflatedUNet` or `WindowClassifier`, in evaluation mode; with one output it tells
-            foreground from background, with several the classes exclude each other.
+        network: `UNet`, `FCN`, `VNet`, `InflatedUNet` or `WindowClassifier`, in evaluation mode; with one output it
+            tells foreground from background, with several the classes exclude each other.
         images: in [0, 1], or volumes for a `VNet`. Sides that the network cannot halve often enough have their
             last row, column or slice repeated, and what this adds is cut off again; windows beyond the border see
             the image mirrored.

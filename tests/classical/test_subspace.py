@@ -324,3 +324,13 @@ def test_arguments_that_cannot_be_used(unchecked):
             classical.hankel_matrix(x, rows)
     with pytest.raises(expect.InputError, match="^expected a window_length of at most the 50 samples, got 60$"):
         classical.sample_covariance(x, 60)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("f", [0.5 - 1e-9, -0.5, 0.4999999])
+def test_single_precision_does_not_leave_the_circle(method, f):
+    """0.5 − 1e-9 is 1/2 in single precision, which is −1/2 on the circle."""
+    lines = data.LineSpectra(torch.tensor([[f]], dtype=torch.float64), torch.ones(1, 1, dtype=torch.complex128))
+    found = method(lines.signals(N, torch.complex64), 1)
+    assert -0.5 <= found.item() < 0.5
+    assert data.wrap(found.double() - f).abs().item() < 1e-6
