@@ -279,23 +279,23 @@ def pair_at(separation, snr_db):
 
 
 # %%
-play_figure, ax = plt.subplots(figsize=(7, 3.2))
-zoom = f.abs() <= 0.1
-curves = {name: ax.plot(f[zoom], f[zoom], **method_style(name) | {"marker": ""})[0] for name in ("periodogram", "music")}
-truth_lines = [ax.axvline(0, color=ORANGE, linestyle=":") for _ in range(2)]
-ax.set(xlabel="frequency in cycles per sample", ylabel="dB below the highest", ylim=(-40, 2))
-ax.legend(loc="upper right")
+play_figure, play_ax = plt.subplots(figsize=(7, 3.2))
+play_zoom = f.abs() <= 0.1
+play_curves = {name: play_ax.plot(f[play_zoom], f[play_zoom], **method_style(name) | {"marker": ""})[0] for name in ("periodogram", "music")}
+play_truth = [play_ax.axvline(0, color=ORANGE, linestyle=":") for _ in range(2)]
+play_ax.set(xlabel="frequency in cycles per sample", ylabel="dB below the highest", ylim=(-40, 2))
+play_ax.legend(loc="upper right")
 
 
 def draw(separation, snr_db):
     both, y = pair_at(separation, snr_db)
     spectra = {"periodogram": classical.periodogram(y, points=1000)[0], "music": classical.music_spectrum(y, 2)[0]}
     for name, curve in spectra.items():
-        curves[name].set_ydata(10 * torch.log10(curve / curve[zoom].max())[zoom])
-    for line, place in zip(truth_lines, both, strict=True):
+        play_curves[name].set_ydata(10 * torch.log10(curve / curve[play_zoom].max())[play_zoom])
+    for line, place in zip(play_truth, both, strict=True):
         line.set_xdata([place, place])
     error = 50 * (classical.esprit(y, 2)[0] - both).abs().max().item()
-    ax.set_title(f"{separation:.2f}/N apart, {snr_db:.0f} dB: ESPRIT is off by at most {error:.2f}/N")
+    play_ax.set_title(f"{separation:.2f}/N apart, {snr_db:.0f} dB: ESPRIT is off by at most {error:.2f}/N")
     return f"Periodogram and MUSIC of two lines {separation:.2f}/N apart at {snr_db:.0f} dB, the true lines dotted; ESPRIT is off by at most ≈ {error:.2f}/N."
 
 
