@@ -86,7 +86,7 @@ def peaks_near(s, low, high):
 print(f"you said {my_peaks}; N = 40: {peaks_near(signals[40], 0.05, 0.18)}, N = 20: {peaks_near(signals[20], 0.05, 0.18)}")
 
 # %% [markdown]
-# Nothing is missing in the twenty samples, and there is no noise. Six real numbers made them, and forty real numbers are there. The information
+# Nothing is missing in the twenty samples, and there is no noise. Nine real numbers made them, three for each line, and forty real numbers are there. The information
 # is complete; the *picture* does not show it. This module is about better ways to look.
 #
 # ## 2 · What the periodogram resolves (10 minutes)
@@ -457,8 +457,16 @@ ORDERS = {"AIC": classical.aic, "MDL": classical.mdl, "SORTE": classical.sorte}
 accuracy = {
     name: {db: (order(y, most=10) == population.counts).double().mean().item() for db, y in noisy.items()} for name, order in ORDERS.items()
 }
-for name, rates in accuracy.items():
-    print(f"{name:<6}", "  ".join(f"{db} dB ≈ {rate:.2f}" for db, rate in rates.items()))
+
+
+def print_rows(rows, digits):
+    """A line for each method, with a number for each level of noise."""
+    print(f"{'':<22}", ", ".join(f"{db} dB" for db in SNRS))
+    for name, by_level in rows.items():
+        print(f"{name:<22}", "  ".join(f"≈ {value:.{digits}f}" for value in by_level.values()))
+
+
+print_rows(accuracy, 2)
 claim("the best of them at 0 dB counts right in", max(rates[0] for rates in accuracy.values()), at_most=0.3)
 claim("MDL at 50 dB", accuracy["MDL"][50], at_least=0.9)
 
@@ -561,9 +569,11 @@ def missed(found):
 
 with torch.no_grad():
     curves = {name: {db: network(y) for db, y in noisy.items()} for name, network in representations.items()}
-for name, by_level in curves.items():
-    rates = "  ".join(f"{db} dB ≈ {missed(classical.spectrum_peaks(c, population.counts)):.1f}" for db, c in by_level.items())
-    print(f"{name:<9} {sum(p.numel() for p in representations[name].parameters()):>8,} parameters, % missed with the true count: {rates}")
+for name, network in representations.items():
+    print(f"{name:<9} {sum(p.numel() for p in network.parameters()):>8,} parameters")
+print("lines missed, in percent, with the true count:")
+peaks = {name: {db: classical.spectrum_peaks(c, population.counts) for db, c in by_level.items()} for name, by_level in curves.items()}
+print_rows({name: {db: missed(found) for db, found in by_level.items()} for name, by_level in peaks.items()}, 1)
 
 # %%
 figure, axes = plt.subplots(3, 1, figsize=(8, 4.6), sharex=True)
@@ -703,8 +713,8 @@ for ax in axes[1]:
 show_figure(figure, "Six panels against SNR for six methods: DeepFreq misses the fewest lines and has the highest F1 up to 10 dB; at high SNR the subspace methods and ℓ1 come close, and in Chamfer distance ℓ1 passes it; the periodogram stays at fifteen percent missed.", photographic=True)
 
 # %%
-for name, by_level in f1_mean.items():
-    print(f"{display.METHODS[name].label:<22}", "  ".join(f"{db} dB ≈ {score:.3f}" for db, score in by_level.items()))
+print("F1, own count:")
+print_rows({display.METHODS[name].label: by_level for name, by_level in f1_mean.items()}, 3)
 for db, bound in zip(SNRS, (31, 18, 10, 5, 4, 4), strict=True):
     claim(f"DeepFreq with its own count misses at {db} dB", fnr["deepfreq"][db], at_most=bound, unit="%", source="deck 000")
 for db in (0, 5, 10):
