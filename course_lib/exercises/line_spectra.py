@@ -116,6 +116,11 @@ def _no_root(frequencies, amplitudes, noise, snr_db):
     )
 
 
+def _noise_subtracted(frequencies, amplitudes, noise, snr_db):
+    s = _sum_of_lines(frequencies, amplitudes, noise.shape[1])
+    return s - _noise_scale(s, noise, snr_db) * noise
+
+
 def _upside_down_snr(frequencies, amplitudes, noise, snr_db):
     return _noisy_lines(frequencies, amplitudes, noise, -snr_db)
 
@@ -347,6 +352,10 @@ noisy_lines = Exercise(
             "root",
         ),
         Mistake(
+            _noise_subtracted,
+            "you subtract the noise, or turn it: the factor c is real and above 0, and c·z is added as z comes",
+        ),
+        Mistake(
             _upside_down_snr,
             "your ratio is upside down: the more decibels, the weaker the noise",
         ),
@@ -365,7 +374,7 @@ noisy_lines = Exercise(
         ),
         Mistake(
             _noise_not_measured,
-            "you take the noise to have power 1: divide by the energy that *this* noise has",
+            "you take the noise to have a fixed power, such as 1: divide by the energy that *this* noise has",
             also=(partial(_noise_not_measured, per=2.0),),
         ),
         Mistake(
@@ -452,7 +461,7 @@ noisy_lines = Exercise(
         "First the signal: `n = torch.arange(noise.shape[1])`, then a·exp(2πi f n) in the shape (batch, lines, "
         "samples), and the sum over the lines.",
         "`frequencies[:, :, None] * n` has that shape, and `torch.exp(2j * torch.pi * ...)` takes it; `.sum(dim=1)`.",
-        "The noise is multiplied by √(E_signal / E_noise / 10^(snr/10)), with an energy for each row: "
+        "The noise is multiplied by √(E_signal / Eoise / 10^(snr/10)), with an energy for each row: "
         "`s.abs().square().sum(dim=1, keepdim=True)`.",
     ),
 )  # fmt: skip
@@ -1178,7 +1187,7 @@ def _music_of(noise_subspace, points, *, grid=None, turns=TWO_PI, sign=1):
 
 
 def _music(covariance, lines, points):
-    """The lab's reference: 1 / ‖E_nᴴ a(f)‖² on the grid."""
+    """The lab's reference: 1 / ‖Eᴴ a(f)‖² on the grid."""
     return _music_of(_split(covariance, lines)[0], points)
 
 
@@ -1301,7 +1310,19 @@ def _product_squared(covariance, lines, points):
 
 
 def _draw_music(generator: torch.Generator, index: int) -> Arguments:
-    return _draw_scene(generator, index)
+    """As many lines as there are, one fewer, and one more: who asks decides, not the eigenvalues."""
+    covariance, lines, points = _draw_scene(generator, index)
+    return covariance, lines + (0, -1, 1)[index], points
+
+
+def _lines_counted_by_size(covariance, lines, points, share=0.1):
+    values, vectors = torch.linalg.eigh(covariance)
+    return _music_of(vectors[:, values < share * values.max()], points)
+
+
+def _lines_counted_by_gap(covariance, lines, points):
+    values, vectors = torch.linalg.eigh(covariance)
+    return _music_of(vectors[:, : int(values.clamp(min=1e-9).log().diff().argmax()) + 1], points)
 
 
 def _white_noise_does_not_count(calls, values):
@@ -1331,7 +1352,10 @@ def _stand_out(calls, values):
     rest = np.delete(values[0], places)
     if highest == places and values[0][places].min() > 100 * np.abs(rest).max():
         return None
-    return f"the lines are beside the points {places}, and the two highest points are {highest}"
+    if highest != places:
+        return f"the lines are beside the points {places}, and the two highest points are {highest}"
+    ratio = values[0][places].min() / np.abs(rest).max()
+    return f"they stand out {ratio:.3g} times: does your grid begin at −1/2, also where `points` is odd?"
 
 
 music_spectrum = Exercise(
@@ -1343,9 +1367,9 @@ music_spectrum = Exercise(
     takes={
         "covariance": "complex64 (window, window), Hermitian",
         "lines": "a whole number: how many lines, fewer than window",
-        "points": "a whole number: how many frequencies",
+        "points": "a whole number, even or odd: how many frequencies",
     },
-    returns="float32 (points,): 1/‖E_nᴴ a(f)‖² at the frequencies −1/2 + k/points",
+    returns="float32 (points,): 1/‖Eᴴ a(f)‖² at the frequencies −1/2 + k/points",
     draw=_draw_music,
     reference=_music,
     answers=("course_lib.classical.subspace.music_spectrum", "course_lib.classical.subspace.music"),
@@ -1372,6 +1396,14 @@ music_spectrum = Exercise(
             also=(partial(_one_line_too_many, more=-1),),
         ),
         Mistake(
+            _lines_counted_by_size,
+            "you choose the noise subspace by the size of the eigenvalues: `lines` says how many belong to the signal",
+            also=(
+                partial(_lines_counted_by_size, share=0.2), partial(_lines_counted_by_size, share=0.3),
+                _lines_counted_by_gap,
+            ),
+        ),
+        Mistake(
             _rows_of_vectors,
             "you take rows of the eigenvectors' matrix: the vectors are its *columns*, `vectors[:, :-lines]`",
             also=(partial(_rows_of_vectors, which=lambda v, lines: v[:-lines].mH),),
@@ -1382,14 +1414,14 @@ music_spectrum = Exercise(
         ),
         Mistake(
             _mirrored_music,
-            "your spectrum is mirrored: either E_n is not conjugated in E_nᴴ a, or a(f) turns backwards, exp(−2πi f n)",
+            "your spectrum is mirrored: either E is not conjugated in Eᴴ a, or a(f) turns backwards, exp(−2πi f n)",
         ),
         Mistake(
             _not_inverted,
             "you give the squared length itself, which is smallest at a line: give one over it",
         ),
-        Mistake(_root_of_music, "your length is not squared: 1/‖E_nᴴ a‖², without a root"),
-        Mistake(_music_squared, "you square once too often: 1/‖E_nᴴ a‖² is one over the sum of squared magnitudes"),
+        Mistake(_root_of_music, "your length is not squared: 1/‖Eᴴ a‖², without a root"),
+        Mistake(_music_squared, "you square once too often: 1/‖Eᴴ a‖² is one over the sum of squared magnitudes"),
         Mistake(
             _music_in_radians,
             "a factor 2π is missing: frequencies count cycles per sample, a(f) = exp(2πi f n)",
@@ -1412,7 +1444,7 @@ music_spectrum = Exercise(
         ),
         Mistake(
             _music_in_decibels,
-            "you give decibels: here 1/‖E_nᴴ a‖² itself is wanted, without a logarithm",
+            "you give decibels: here 1/‖Eᴴ a‖² itself is wanted, without a logarithm",
             also=(partial(_music_in_decibels, of_largest=True),),
         ),
         Mistake(
@@ -1438,7 +1470,7 @@ music_spectrum = Exercise(
         Mistake(_magnitudes_summed, "you add magnitudes: ‖·‖² is the sum of *squared* magnitudes"),
         Mistake(
             _real_part_of_product,
-            "you drop the imaginary part of E_nᴴ a: |·|² is real² + imaginary²",
+            "you drop the imaginary part of Eᴴ a: |·|² is real² + imaginary²",
             also=(_product_squared,),
         ),
     ),
@@ -1558,7 +1590,7 @@ def _product_for_least_squares(covariance, lines):
 
 
 def _whole_products(covariance, lines):
-    """An inverse of the wrong side: eigenvalues of E₁ᵀ in the place of E₁ᴴ."""
+    """An inverse of the wrong side: eigenvalues of U₁ᵀ in the place of U₁ᴴ."""
     return _of_signal_subspace(
         covariance, lines, lambda E: _cycles(torch.linalg.solve(E[:-1].T @ E[:-1], E[:-1].T @ E[1:]))
     )
@@ -1631,17 +1663,22 @@ def _known_frequencies(lines):
 
 
 def _exact_covariance(covariance, lines):
+    """Also with a line whose eigenvalue is small beside the others."""
     a = _exponentials(torch.tensor(_known_frequencies(lines), dtype=torch.float32), len(covariance)).T
-    return [(a @ a.mH + 0.2 * torch.eye(len(covariance)), lines)]
+    weak = torch.ones(lines)
+    weak[0] = 0.2
+    white = torch.eye(len(covariance))
+    return [(a @ a.mH + 0.2 * white, lines), ((weak * a) @ (weak * a).mH + 0.01 * white, lines)]
 
 
 def _found_exactly(calls, values):
     wanted = _known_frequencies(calls[0][1])
-    found = np.sort(values[0].ravel())
-    if found.shape == wanted.shape and np.abs(found - wanted).max() < 1e-4:
-        return None
-    shown = ["  ".join(f"{v:.3f}" for v in row) for row in (found, wanted)]
-    return f"it finds {shown[0]} in place of {shown[1]}"
+    for value, which in zip(values, ("lines of one strength", "a line that is five times as weak"), strict=True):
+        found = np.sort(value.ravel())
+        if found.shape != wanted.shape or not np.abs(found - wanted).max() < 1e-4:
+            shown = ["  ".join(f"{v:.5f}" for v in row) for row in (found, wanted)]
+            return f"with {which} it finds {shown[0]} in place of {shown[1]}"
+    return None
 
 
 def _turned_up(covariance, lines):
@@ -1690,7 +1727,7 @@ esprit = Exercise(
         ),
         Mistake(
             _turned_back,
-            "your frequencies have the other sign: E₁ Ψ = E₂ with E₁ all rows but the last, and E₂ all but the first, "
+            "your frequencies have the other sign: U₁ Φ = U₂ with U₁ all rows but the last, and U₂ all but the first, "
             "and without a conjugate",
             also=(_turned_back_in_order,),
         ),
@@ -1717,12 +1754,12 @@ esprit = Exercise(
         ),
         Mistake(
             _product_for_least_squares,
-            "E₁ᴴE₂ alone is not the solution: E₁ has lost a row, so its columns are no longer orthonormal; solve E₁Ψ "
-            "= E₂ by least squares",
+            "U₁ᴴU₂ alone is not the solution: U₁ has lost a row, so its columns are no longer orthonormal; solve U₁Φ "
+            "= U₂ by least squares",
         ),
         Mistake(
             _whole_products,
-            "a conjugate is missing in your normal equations: Ψ = (E₁ᴴE₁)⁻¹ E₁ᴴE₂ with `.mH`, not `.T`",
+            "a conjugate is missing in your normal equations: Φ = (U₁ᴴU₁)⁻¹ U₁ᴴU₂ with `.mH`, not `.T`",
         ),
         Mistake(
             _few_rows,
@@ -1738,15 +1775,15 @@ esprit = Exercise(
         ),
         Mistake(
             _hermitian_eigenvalues,
-            "`eigvalsh` and `eigh` are for Hermitian matrices, and Ψ is none: `torch.linalg.eigvals`",
+            "`eigvalsh` and `eigh` are for Hermitian matrices, and Φ is none: `torch.linalg.eigvals`",
         ),
         Mistake(
             _entries_of_the_turn,
-            "you read the diagonal of Ψ: its frequencies are in its eigenvalues, `torch.linalg.eigvals`",
+            "you read the diagonal of Φ: its frequencies are in its eigenvalues, `torch.linalg.eigvals`",
         ),
         Mistake(
             _singular_values,
-            "you take singular values, which are real: the *eigenvalues* of Ψ turn by 2πf",
+            "you take singular values, which are real: the *eigenvalues* of Φ turn by 2πf",
         ),
         Mistake(
             _eigenvalues_themselves,
@@ -1770,8 +1807,8 @@ esprit = Exercise(
         ),
         Mistake(
             _solved_as_square,
-            "`solve` and `inv` take square matrices, and E₁ has more rows than columns: `torch.linalg.lstsq(E1, "
-            "E2).solution`, or `torch.linalg.pinv(E1) @ E2`",
+            "`solve` and `inv` take square matrices, and U₁ has more rows than columns: `torch.linalg.lstsq(U1, "
+            "U2).solution`, or `torch.linalg.pinv(U1) @ U2`",
             also=(_inverted_as_square,),
         ),
     ),
@@ -1791,9 +1828,10 @@ esprit = Exercise(
     hints=(
         "For one line the signal subspace is a(f): what do you multiply its rows but the last by, to get its rows but "
         "the first?",
-        "`E = vectors[:, -lines:]`, and Ψ solves `E[:-1] @ Psi = E[1:]` by least squares: "
-        "`torch.linalg.lstsq(E[:-1], E[1:]).solution`.",
-        "`torch.linalg.eigvals(Psi).angle() / (2 * torch.pi)`, and `.sort().values` of that.",
+        "`vectors = torch.linalg.eigh(covariance).eigenvectors`, `U = vectors[:, -lines:]`, and Φ solves `U[:-1] @ Phi "
+        "= U[1:]` by least squares: "
+        "`torch.linalg.lstsq(U[:-1], U[1:]).solution`.",
+        "`torch.linalg.eigvals(Phi).angle() / (2 * torch.pi)`, and `.sort().values` of that.",
     ),
     tolerance=3e-4,
 )  # fmt: skip
@@ -1813,7 +1851,7 @@ def _draw_lines(generator: torch.Generator, index: int) -> Arguments:
     f[:, 1] = _between(generator, -0.3, 0.3, batch)
     f[:, 2] = f[:, 1] + _between(generator, 0.3, 0.5, batch) / samples
     f = f.sort(dim=1).values
-    f[-1, -1] = math.nan
+    f[0 if index == 1 else -1, -1] = math.nan
     return f, samples, PICTURES[index][3]
 
 
@@ -2045,7 +2083,8 @@ representation = Exercise(
         ),
         Mistake(
             _width_not_over_samples,
-            "your width does not go with N: it is 0.3/N, three tenths of what the periodogram resolves",
+            "your width is another one, or does not go with N: it is 0.3/N, three tenths of what the periodogram "
+            "resolves",
             also=(
                 partial(_width_not_over_samples, width=lambda samples, points: 0.3 / points), _width_of_a_bin,
                 partial(_width_not_over_samples, width=lambda samples, points: 0.3 * samples / points),
@@ -2299,11 +2338,11 @@ def _as_places_on_grid(spectrum, lines):
 
 
 def _half_the_heights(spectrum, lines):
-    return [(spectrum, lines), (2 * spectrum + 0.3, lines)]
+    return [(spectrum, lines), (2 * spectrum + 0.3, lines), (spectrum - 3, lines)]
 
 
 def _stay_where_they_are(calls, values):
-    off = float(np.abs(values[1] - values[0]).max())
+    off = max(float(np.abs(moved - values[0]).max()) for moved in values[1:])
     return None if off < 1e-4 else f"one of them moved by {off:.3g} cycles per sample"
 
 
@@ -2328,16 +2367,23 @@ def _true_parabolas(spectrum, lines):
     hills = [
         (height - (k - top) ** 2 / 4).clamp(min=0) for height, top in ((3.0, points / 3 + 0.21), (5, points / 2 + 3.4))
     ]
-    return [(hills[0] + hills[1], 2)]
+    low = torch.zeros(points)
+    for top, height in ((7, 1.0), (17, 0.05), (19, 0.045), (29, 0.01)):
+        low[top - 1 : top + 2] += height * torch.tensor([0.5, 1.0, 0.4])
+    return [(hills[0] + hills[1], 2), (low, 4)]
 
 
 def _tops_of_parabolas(calls, values):
     points = len(calls[0][0])
-    wanted = -0.5 + np.array([points / 3 + 0.21, points / 2 + 3.4]) / points
-    off = float(np.abs(np.sort(values[0]) - wanted).max()) * points
-    if off < 1e-2 and np.shape(values[0]) == (2,):
-        return None
-    return f"one of them is off by {off:.2g} grid steps"
+    wanted_of = (-0.5 + np.array([points / 3 + 0.21, points / 2 + 3.4]) / points, _peaks(*calls[1]).numpy())
+    cases = ("", "with maxima of 100, 5, 4.5 and 1 %, two of them two points apart, ")
+    for (spectrum, lines), value, wanted, which in zip(calls, values, wanted_of, cases, strict=True):
+        if np.shape(value) != (lines,):
+            return f"{which}it gives {np.size(value)} values in place of {lines}"
+        off = float(np.abs(np.sort(value) - wanted).max()) * len(spectrum)
+        if not off < 1e-2:
+            return f"{which}one of them is off by {off:.2g} grid steps"
+    return None
 
 
 peaks = Exercise(
@@ -2370,11 +2416,11 @@ peaks = Exercise(
         ),
         Mistake(
             _offset_backwards,
-            "your parabola's top lies on the wrong side: it leans to the higher neighbour, (a − c)/(2(a − 2b + c))",
+            "your parabola's top lies on the wrong side: it leans to the higher neighbour, (p − r)/(2(p − 2q + r))",
         ),
         Mistake(
             _offset_without_half,
-            "your offset is twice or half of what it should be: (a − c)/(2(a − 2b + c)), a and c before and after",
+            "your offset is twice or half of what it should be: (p − r)/(2(p − 2q + r)), p and r before and after",
             also=(partial(_offset_without_half, factor=0.5),),
         ),
         Mistake(
@@ -2384,7 +2430,7 @@ peaks = Exercise(
         Mistake(_offset_over_square, "you divide the offset by `points` twice: (k + offset)/points − 1/2"),
         Mistake(
             _parentheses_of_offset,
-            "parentheses are missing: (a − c)/(2·(a − 2b + c)) has the whole product below the line",
+            "parentheses are missing: (p − r)/(2·(p − 2q + r)) has the whole product below the line",
         ),
         Mistake(
             _beyond_the_end,
@@ -2421,7 +2467,10 @@ peaks = Exercise(
         Mistake(
             _not_brought_back,
             "a frequency of yours is below −1/2: on the circle it lies just below 1/2, so bring it back, and sort then",
-            also=(_sorted_before_brought_back,),
+        ),
+        Mistake(
+            _sorted_before_brought_back,
+            "you sort too early: bring frequencies back to [−1/2, 1/2) first, and sort then",
         ),
         Mistake(
             _in_order_of_height,
@@ -2458,7 +2507,7 @@ peaks = Exercise(
     ),
     properties=(
         Property(
-            "parabolas", "Where the spectrum is made of two parabolas, their tops should be found exactly.",
+            "parabolas", "The tops of parabolas should be found exactly, also those of low maxima close together.",
             _true_parabolas, _tops_of_parabolas,
         ),
         Property(
@@ -2467,7 +2516,8 @@ peaks = Exercise(
             "ascending ones.", _rolled_spectrum, _go_round,
         ),
         Property(
-            "any height", "Twice the spectrum, and 0.3 more everywhere, should give the same frequencies.",
+            "any height",
+            "Twice the spectrum and 0.3 more, or 3 less (all negative), should give the same frequencies.",
             _half_the_heights, _stay_where_they_are,
         ),
     ),
@@ -2476,8 +2526,9 @@ peaks = Exercise(
         "the circle.",
         "`maxima = (spectrum > before) & (spectrum > after)`, and `spectrum.masked_fill(~maxima, -torch.inf)"
         ".topk(lines).indices` are the places of the highest.",
-        "With a, b, c the values before, at and after a maximum, its top lies (a − c)/(2(a − 2b + c)) grid steps "
-        "further. `f - (f + 0.5).floor()` brings f back to [−1/2, 1/2).",
+        "With p, q, r the values before, at and after a maximum, its top lies (p − r)/(2(p − 2q + r)) grid steps "
+        "further, and a step is 1/points. At the maxima p is `before[place]`. Bring back with `f - (f + 0.5).floor()`, "
+        "and sort after that.",
     ),
 )  # fmt: skip
 
@@ -2704,12 +2755,16 @@ def _mean_distance(estimates, truth, samples):
 
 
 def _the_truth_and_nothing(estimates, truth, samples):
-    moved = _wrap(truth + 0.4 / samples)
-    return [(moved, truth, samples), (torch.full_like(estimates, math.nan), truth, samples)]
+    near, apart = _wrap(truth + 0.48 / samples), torch.tensor([[-0.3, 0.0, 0.3], [-0.1, 0.2, math.nan]])
+    return [
+        (near, truth, samples), (torch.full_like(estimates, math.nan), truth, samples),
+        (apart - 0.52 / samples, apart, samples),
+    ]  # fmt: skip
 
 
 def _all_and_none(calls, values):
-    for value, said, wanted in zip(values, ("all lines 0.4/N aside", "no estimate"), (0, 1), strict=True):
+    cases = ("all estimates 0.48/N aside", "no estimate", "all estimates 0.52/N aside")
+    for value, said, wanted in zip(values, cases, (0, 1, 1), strict=True):
         if abs(float(value) - wanted) > 1e-4:
             return f"with {said} it is {float(value):.3g} in place of {wanted}"
     return None
@@ -2866,7 +2921,8 @@ false_negative_rate = Exercise(
     ),
     properties=(
         Property(
-            "all and none", "With all lines 0.4/N aside it should be 0, and without any estimate 1.",
+            "all and none",
+            "With estimates 0.48/N beside all lines it should be 0; 0.52/N beside them, or with none, 1.",
             _the_truth_and_nothing, _all_and_none,
         ),
         Property(
@@ -2879,7 +2935,8 @@ false_negative_rate = Exercise(
         ),
     ),
     hints=(
-        "All pairs at once: `d = truth[:, :, None] - estimates[:, None, :]` has the shape (batch, lines, estimates), "
+        "A line is compared with the *nearest* estimate, in whatever column. All pairs at once: `d = truth[:, :, None] "
+        "- estimates[:, None, :]` has the shape (batch, lines, estimates), "
         "and `(d - d.round()).abs()` is the distance on the circle.",
         "A distance to an absent estimate is NaN: `.nan_to_num(torch.inf)`, then `.amin(dim=2)` is the nearest.",
         "`there = ~truth.isnan()` are the lines that count, and `((nearest > 0.5 / samples) & there).sum(dim=1) / "

@@ -1363,6 +1363,84 @@ def _missed_by_nanmean(estimates, truth, samples):
     return missed.nanmean(dim=1).mean()
 
 
+def _peaks_of(mask):
+    """The answer of exercise 7 of lab 12 with other maxima."""
+
+    def answer(spectrum, lines):
+        place = spectrum.masked_fill(~mask(spectrum), -torch.inf).topk(lines).indices
+        a, b, c = (spectrum[(place + k) % len(spectrum)] for k in (-1, 0, 1))
+        f = -0.5 + (place + (a - c) / (2 * (a - 2 * b + c))) / len(spectrum)
+        return (f - (f + 0.5).floor()).sort().values
+
+    return answer
+
+
+def _maxima(s):
+    return (s > s.roll(1)) & (s > s.roll(-1))
+
+
+def _esprit_of(vectors):
+    """ESPRIT with another signal subspace."""
+
+    def answer(R, lines):
+        U = vectors(R, lines)
+        return (torch.linalg.eigvals(torch.linalg.lstsq(U[:-1], U[1:]).solution).angle() / (2 * math.pi)).sort().values
+
+    return answer
+
+
+def _rate_within(limit):
+    def answer(estimates, truth, samples):
+        d = truth[:, :, None] - estimates[:, None, :]
+        nearest = (d - d.round()).abs().nan_to_num(torch.inf).amin(dim=2)
+        there = ~truth.isnan()
+        return (((nearest > limit / samples) & there).sum(dim=1) / there.sum(dim=1)).mean()
+
+    return answer
+
+
+def _bumps_of_first_rows_columns(f, samples, points):
+    f = f[:, ~f[0].isnan()]
+    d = -0.5 + torch.arange(points) / points - f[:, :, None]
+    return torch.exp(-(((d - d.round()) * samples / 0.3) ** 2)).nansum(dim=1)
+
+
+NEARLY_RIGHT_12 = {
+    "music_spectrum": [
+        lambda R, lines, points, t=t: lab12_music(torch.linalg.eigh(R), lambda w, t=t: w < t * w.max(), points)
+        for t in (0.1, 0.2, 0.3)
+    ],
+    "esprit": [
+        *(_esprit_of(lambda R, _, t=t: torch.linalg.eigh(R)[1][:, (w := torch.linalg.eigvalsh(R)) > t * w.max()])
+          for t in (0.1, 0.3)),
+    ],
+    "representation": [_bumps_of_first_rows_columns],
+    "peaks": [
+        *(_peaks_of(lambda s, t=t: _maxima(s) & (s > t * s.max())) for t in (0.1, 0.25, 0.5)),
+        _peaks_of(lambda s: _maxima(s) & (s > 0)),
+        _peaks_of(lambda s: _maxima(s.abs())),
+        _peaks_of(lambda s: s == torch.nn.functional.max_pool1d(torch.cat([s[-2:], s, s[:2]])[None], 5, 1)[0]),
+    ],
+    "false_negative_rate": [_rate_within(limit) for limit in (0.42, 0.45, 0.55, 0.6, 0.7)],
+}  # fmt: skip
+
+
+def lab12_music(eigh, noise, points):
+    values, vectors = eigh
+    f = -0.5 + torch.arange(points) / points
+    a = torch.exp(2j * math.pi * torch.arange(len(vectors))[:, None] * f)
+    return 1 / (vectors[:, noise(values)].mH @ a).abs().square().sum(dim=0)
+
+
+@pytest.mark.parametrize(("name", "function"), [(n, f) for n, fs in NEARLY_RIGHT_12.items() for f in fs])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nearly_right_answers_of_lab_12_fail(name, function, seed):
+    """They are right on most of the lab's own signals, and a fresh reader's first tries."""
+    result = judge(load_lab("12_line_spectra")[name], function, seed)
+    assert result.status == "failed", str(result)
+    assert result.message
+
+
 OTHER_WAYS_12 = {
     "noisy_lines": (_lines_by_loops, _lines_by_matrix_product, _lines_by_numpy),
     "periodogram": (
