@@ -136,6 +136,11 @@ RIGHT = {
     "a flood of memory": solved(first="x = [bytearray(10**9) for _ in range(100)]"),
     "a flood of files": solved(first="n = 0\nwhile True:\n    open(f'/tmp/{n}', 'wb').write(b'x' * 10**6)\n    n += 1"),
     "a fork bomb": solved(last="import os\nwhile True:\n    os.fork()"),
+    "a fork that talks on": solved(
+        last="import os\nif os.fork() == 0:\n    while True:\n        for n in range(3, 30):\n            try:\n"
+        "                os.write(n, b'{\"exercise\": \"power_spectrum\"}\\n')\n            except OSError:\n"
+        "                pass"
+    ),
     "changed points and metadata": solved(),
     "outputs with scripts": solved(),
 }

@@ -27,6 +27,8 @@ def open_channel():
 
 
 CHANNEL = open_channel()
+OWN = os.getpid()
+os.register_at_fork(after_in_child=CHANNEL.close)  # what a cell leaves running has no voice
 
 
 def say(**words):
@@ -64,6 +66,8 @@ def main():
             continue
         say(cell=index)
         result = shell.run_cell(source, store_history=False, silent=False)
+        if os.getpid() != OWN:
+            os._exit(0)  # a process that the cell forked came back here too
         error = result.error_before_exec or result.error_in_exec
         say(cell_done=index, error=type(error).__name__ if error is not None else "")
     say(cells="done")
