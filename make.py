@@ -235,6 +235,8 @@ def main():
     notebooks.add_argument("--force", action="store_true", help="execute again what is up to date")
     commands.add_parser("timings", help="measure every notebook's seconds on one thread")
     commands.add_parser("bench", help="slider latency, and speed side by side with peers")
+    site_parser = commands.add_parser("site", help="pages to read without a network, in build/site")
+    site_parser.add_argument("--repository", help="OWNER/NAME on GitHub, for the pages' Binder links")
     commands.add_parser("soak", help="what takes longer than a test should")
     studies_parser = commands.add_parser("studies", help="what takes longer than a notebook may, recorded")
     studies_parser.add_argument("names", nargs="*", help="some of them; all if none is named")
@@ -250,6 +252,8 @@ def main():
         return studies(options.names)
     if options.command in ("bench", "soak"):
         return bench() if options.command == "bench" else soak()
+    if options.command == "site":
+        return course("site", *(["--repository", options.repository] if options.repository else []))
     return course(options.command, *(["--force"] if getattr(options, "force", False) else []))
 
 

@@ -197,7 +197,7 @@ class _Cone(NamedTuple):
 class _InteriorPoint:
     """The lasso of a batch as a pair of cone problems, solved together.
 
-    primal: min ½‖θ‖² + λ Σ t_g with θ = y − A x and |x_g| ≤ t_g; dual: max Re⟨θ, y⟩ − ½‖θ‖² with |Aᴴθ|_g ≤ λ. With
+    Primal: min ½‖θ‖² + λ Σ t_g with θ = y − A x and |x_g| ≤ t_g; dual: max Re⟨θ, y⟩ − ½‖θ‖² with |Aᴴθ|_g ≤ λ. With
     s = (t, x) and z = (λ, −Aᴴθ) in the cone, the duality gap is Σ s·z. Nesterov–Todd scaling and Mehrotra's corrector,
     as in CVXOPT (Vandenberghe 2010). x = Aᴴy/points and θ = 0 are a feasible start, since A Aᴴ is `points` times the
     identity; and every step stays feasible.

@@ -172,6 +172,20 @@ def timings() -> None:
     build()
 
 
+@app.command()
+def site(
+    out: Annotated[Path | None, typer.Option("--out", help="the site's folder; build/site if not given")] = None,
+    repository: Annotated[
+        str | None, typer.Option("--repository", help="OWNER/NAME on GitHub, for links that open a page on Binder")
+    ] = None,
+) -> None:
+    """Make the course's pages from the stored notebooks; they need no network to be read."""
+    from course_lib.coursework.site import build_site
+    from course_lib.coursework.site.build import SITE
+
+    print(f"open {build_site(out or SITE, repository=repository)}")
+
+
 with contextlib.suppress(ModuleNotFoundError):  # students get the library without the instructor's side
     from course_lib.coursework.grading.commands import add_to
 

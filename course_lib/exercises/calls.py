@@ -45,13 +45,14 @@ class TooMuchWork(Exception):  # noqa: N818  students read this name
 class Outcome:
     """What one call gave.
 
-    arrays: the returned value as NumPy arrays: one, or several if a tuple was returned; None if there is none.
-    kind: the returned value in words: "a tensor", "a number", "a numpy array", "a list of tensors", …; with
-        "autograd's graph" if it carries one that no argument brought.
-    error: the exception in one line, with the student's own line of code; None if the call returned.
-    error_type: its class name.
-    blank: the function is still the unsolved stub.
-    changed: the positions of arguments that the call overwrote.
+    Attributes:
+        arrays: the returned value as NumPy arrays: one, or several if a tuple was returned; None if there is none.
+        kind: the returned value in words: "a tensor", "a number", "a numpy array", "a list of tensors", …; with
+            "autograd's graph" if it carries one that no argument brought.
+        error: the exception in one line, with the student's own line of code; None if the call returned.
+        error_type: its class name.
+        blank: the function is still the unsolved stub.
+        changed: the positions of arguments that the call overwrote.
     """
 
     arrays: tuple[np.ndarray, ...] | None = None

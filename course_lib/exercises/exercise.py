@@ -35,9 +35,10 @@ Value = np.ndarray | tuple[np.ndarray, ...]
 class Mistake:
     """A wrong implementation that students really write, and what to tell whoever wrote it.
 
-    function: the wrong implementation; it may raise, if that is what happens.
-    message: the diagnosis, a sentence that says what is wrong and what to do.
-    also: the same mistake where a convention leaves a choice, with other numbers.
+    Attributes:
+        function: the wrong implementation; it may raise, if that is what happens.
+        message: the diagnosis, a sentence that says what is wrong and what to do.
+        also: the same mistake where a convention leaves a choice, with other numbers.
     """
 
     function: Callable[..., object]
@@ -53,11 +54,12 @@ class Mistake:
 class Property:
     """Something that every right answer has, and that outputs alone can show.
 
-    name: a few words, for tables.
-    statement: what should hold, in a sentence.
-    calls: from one case, the argument lists that the function is called with.
-    holds: from those arguments and the returned values (NumPy), None, or the counter-example in words.
-    points: for this property alone, in grading.
+    Attributes:
+        name: a few words, for tables.
+        statement: what should hold, in a sentence.
+        calls: from one case, the argument lists that the function is called with.
+        holds: from those arguments and the returned values (NumPy), None, or the counter-example in words.
+        points: for this property alone, in grading.
     """
 
     name: str
@@ -80,26 +82,27 @@ class Call:
 class Exercise:
     """One exercise of a lab.
 
-    number: its place in the lab, from 1.
-    function: the name of the function to write.
-    title: a few words.
-    minutes: what a student needs.
-    value_points: points for the right values; each property adds its own.
-    takes: each argument with its shape and unit.
-    returns: the result with its shape and unit.
-    draw: from a seeded generator and the case's index (0, 1, 2, …), the arguments of one call.
-    reference: the right answer; open to read, for this is a course.
-    answers: full names in the library that would be the answer; a function that calls one does not count.
-    operators: what else would be the answer, by whatever way called: a part of the names of torch's operators ("conv"),
-        or the full name of another library's function or layer. A whole number is the most multiplications that one
-        call may take. All this holds in the sandbox of grading too.
-    mistakes: at least three wrong answers, each with its own message.
-    properties: what every right answer has.
-    hints: a ladder, from a nudge to nearly the answer.
-    also_right: other answers that count as right, with other values.
-    tolerance: relative difference from the reference that is still right.
-    differentiable: names of arguments that later cells differentiate by. An answer that autograd cannot go through
-        has all its points, and is told so; `or_reference` then gives the reference.
+    Attributes:
+        number: its place in the lab, from 1.
+        function: the name of the function to write.
+        title: a few words.
+        minutes: what a student needs.
+        value_points: points for the right values; each property adds its own.
+        takes: each argument with its shape and unit.
+        returns: the result with its shape and unit.
+        draw: from a seeded generator and the case's index (0, 1, 2, …), the arguments of one call.
+        reference: the right answer; open to read, for this is a course.
+        answers: full names in the library that would be the answer; a function that calls one does not count.
+        operators: what else would be the answer, by whatever way called: a part of the names of torch's operators
+            ("conv"), or the full name of another library's function or layer. A whole number is the most
+            multiplications that one call may take. All this holds in the sandbox of grading too.
+        mistakes: at least three wrong answers, each with its own message.
+        properties: what every right answer has.
+        hints: a ladder, from a nudge to nearly the answer.
+        also_right: other answers that count as right, with other values.
+        tolerance: relative difference from the reference that is still right.
+        differentiable: names of arguments that later cells differentiate by. An answer that autograd cannot go through
+            has all its points, and is told so; `or_reference` then gives the reference.
     """
 
     number: int

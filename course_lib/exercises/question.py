@@ -11,9 +11,10 @@ from course_lib.exercises.report import box
 class Question:
     """One question of a self-test.
 
-    answer: the right number.
-    mistakes: wrong number → what to tell whoever gave it.
-    read: where to read up.
+    Attributes:
+        answer: the right number.
+        mistakes: wrong number → what to tell whoever gave it.
+        read: where to read up.
     """
 
     number: int

@@ -42,11 +42,12 @@ def sentence(text: str) -> str:
 class Result:
     """What a check found.
 
-    status: "passed", "failed" or "not attempted yet".
-    message: the diagnosis; of a passed one, what is to be known besides.
-    value_right: the values agree with the reference.
-    kept: names of the properties that hold.
-    mistake: name of the known mistake that the outputs match, or "".
+    Attributes:
+        status: "passed", "failed" or "not attempted yet".
+        message: the diagnosis; of a passed one, what is to be known besides.
+        value_right: the values agree with the reference.
+        kept: names of the properties that hold.
+        mistake: name of the known mistake that the outputs match, or "".
     """
 
     exercise: Exercise

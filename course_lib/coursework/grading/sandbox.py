@@ -25,12 +25,13 @@ from course_lib import expect
 class Limits:
     """What a sandbox may use.
 
-    silence: seconds without a line before the program is killed.
-    wall: seconds in all.
-    memory: bytes of address space of one process.
-    processes: processes and threads.
-    files: bytes on the file system in memory.
-    output: bytes that come back.
+    Attributes:
+        silence: seconds without a line before the program is killed.
+        wall: seconds in all.
+        memory: bytes of address space of one process.
+        processes: processes and threads.
+        files: bytes on the file system in memory.
+        output: bytes that come back.
     """
 
     silence: float = 30.0
