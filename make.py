@@ -218,7 +218,7 @@ def soak():
     """What takes longer than a test should: many more random cases, every notebook in the browser."""
     set_up("dev")
     os.environ["COURSE_SOAK"] = "1"
-    folders = ["tests/physics", "tests/classical", "tests/exercises", "tests/browser"]
+    folders = ["tests/physics", "tests/classical", "tests/exercises", "tests/notebooks", "tests/browser"]
     return run("pytest", "-s", *folders, "tests/coursework/test_instructor_command.py")
 
 

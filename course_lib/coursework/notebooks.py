@@ -8,9 +8,12 @@ is found.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,7 @@ MAX_BYTES = 1_000_000
 MAX_CELL_LINES = 25
 CELL_TIMEOUT = 120
 SOLUTION_ONLY = "solution-only"  # tag of cells that the lab leaves out, such as interpretations
+SLIDER = "player = play("
 PERSONAL = "personal"  # tag of cells whose output is the reader's own: executed, but stored without it
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 DATA_URI = re.compile(r'<img src="data:image/[a-z]+;base64,')
@@ -99,8 +103,14 @@ def _generated(source: Path) -> dict[str, str]:
     return {"{{header}}": line, "{{modules}}": modules_table("../")}
 
 
-def execute(notebook: NotebookNode, folder: Path, *, threads: int | None = None) -> float:
+def execute(notebook: NotebookNode, folder: Path, *, threads: int | None = None, frames: Path | None = None) -> float:
     """Run all cells in place, in a fresh kernel, and give the seconds.
+
+    Args:
+        notebook: its cells get their outputs.
+        folder: where its kernel runs.
+        threads: how many threads it computes with; the machine's default if None.
+        frames: the folder for the pictures of its sliders, if they are wanted.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed.
@@ -108,6 +118,10 @@ def execute(notebook: NotebookNode, folder: Path, *, threads: int | None = None)
     from nbclient import NotebookClient
 
     env = os.environ | {"TQDM_DISABLE": "1"}  # a progress bar is no output
+    if frames:
+        from course_lib.display.sliders import FRAMES  # here, since it loads torch
+
+        env |= {FRAMES: str(frames)}
     if threads:
         env |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
     client = NotebookClient(
@@ -177,7 +191,7 @@ def build(*, force: bool = False) -> list[Path]:
         target = source.with_suffix(".ipynb")
         notebook = unexecuted(source)
         old = _stored(target)
-        if not force and old is not None and _same_code(old, notebook):
+        if not force and old is not None and _same_code(old, notebook) and _frames_fit(notebook, source):
             _carry_outputs(old, notebook)
         else:
             _execute_or_say(notebook, source)
@@ -188,19 +202,37 @@ def build(*, force: bool = False) -> list[Path]:
 
 
 def _execute_or_say(notebook: NotebookNode, source: Path) -> None:
+    """Run a notebook, and keep the pictures of its slider."""
     from nbclient.exceptions import CellExecutionError
 
-    try:
-        execute(notebook, source.parent)
-    except CellExecutionError as error:
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-        lines = [line for line in plain.splitlines() if line.strip()]
-        raise expect.InputError(f"{source.relative_to(ROOT)} stopped: {lines[-1][:300]}") from None
-    for number, cell in enumerate(notebook.cells, 1):
-        for output in cell.get("outputs", []):
-            if output.get("name") == "stderr":
-                said = " ".join(output["text"].split())[:300]
-                raise expect.InputError(f"{source.relative_to(ROOT)}, cell {number}, writes a warning: {said}")
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            execute(notebook, source.parent, frames=Path(scratch))
+        except CellExecutionError as error:
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+            lines = [line for line in plain.splitlines() if line.strip()]
+            raise expect.InputError(f"{source.relative_to(ROOT)} stopped: {lines[-1][:300]}") from None
+        for number, cell in enumerate(notebook.cells, 1):
+            for output in cell.get("outputs", []):
+                if output.get("name") == "stderr":
+                    said = " ".join(output["text"].split())[:300]
+                    raise expect.InputError(f"{source.relative_to(ROOT)}, cell {number}, writes a warning: {said}")
+        _keep_frames(Path(scratch), source)
+
+
+def _keep_frames(scratch: Path, source: Path) -> None:
+    target = frames_of(source)
+    shutil.rmtree(target, ignore_errors=True)
+    if (scratch / "player.json").exists():
+        shutil.copytree(scratch, target)
+        record = json.loads((target / "player.json").read_text(encoding="utf-8"))
+        record = {"source_sha256": source_hash(source), **record}
+        write_whole(target / "player.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def frames_of(source: Path) -> Path:
+    """The folder with the pictures of a lecture's slider, for pages that have no kernel."""
+    return ROOT / "docs" / "site" / "_static" / "sliders" / source.stem
 
 
 def _stored(path: Path) -> NotebookNode | None:
@@ -275,10 +307,23 @@ def executed_problems(path: Path, source: Path) -> list[Problem]:
         found.append(Problem(path, None, "its generated lines are out of date: run `make notebooks`"))
     if path.stat().st_size > MAX_BYTES:
         found.append(Problem(path, None, f"oversized: {path.stat().st_size:,} bytes, at most {MAX_BYTES:,}"))
+    if not _frames_fit(notebook, source):
+        found.append(Problem(path, None, "the pictures of its slider are missing or stale: run `make notebooks`"))
     found += [Problem(path, i, "never executed, so a comparison says nothing") for i in _unexecuted_cells(notebook)]
     for number, cell in enumerate(notebook.cells, 1):
         found += [Problem(path, number, words) for words in _cell_problems(cell)]
     return found
+
+
+def _frames_fit(notebook: NotebookNode, source: Path) -> bool:
+    """Whether the pictures of the notebook's slider, if it has one, belong to the present text."""
+    if not any(SLIDER in cell.source for cell in notebook.cells):
+        return True
+    try:
+        record = json.loads((frames_of(source) / "player.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return record["source_sha256"] == source_hash(source)
 
 
 def _unexecuted_cells(notebook: NotebookNode) -> list[int]:

@@ -20,6 +20,7 @@ def claim(
     unit: str = "",
     source: str = "",
     digits: int = 3,
+    recorded: bool = False,
 ) -> None:
     """Print a measured value beside the bound that the course claims for it, and raise when it is false.
 
@@ -33,6 +34,7 @@ def claim(
         unit: printed after the value, for example "dB".
         source: the deck that makes the claim, for example "deck 000".
         digits: significant digits of the printed value.
+        recorded: the value comes from a file that `make studies` wrote, and is not measured by this run.
 
     Raises:
         ClaimError: the value is outside the bound.
@@ -49,7 +51,8 @@ def claim(
     if not holds:
         raise ClaimError(line)
     _show(line, {"statement": statement, "value": value, "at_least": at_least, "at_most": at_most,
-                 "unit": unit, "source": source})  # fmt: skip
+                 "unit": unit, "source": source,
+                 "recorded": recorded})  # fmt: skip
 
 
 def _show(line: str, record: dict) -> None:

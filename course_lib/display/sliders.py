@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
+import os
 from collections.abc import Callable
+from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 
 from course_lib import expect
 from course_lib.display.figures import check_alt, img_tag, render
+
+FRAMES = "COURSE_SLIDER_FRAMES"  # the build sets it to a folder, for pages that have no kernel
+MOST_FRAMES = 40
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -41,6 +49,57 @@ class Player:
         mime, data = render(self.figure)
         self.picture.value = img_tag(mime, data, alt)
 
+    def save_frames(self, folder: Path) -> None:
+        """Write the pictures for a grid of positions of all controls, and player.json that describes them."""
+        counts = _thinned([len(_positions(control)) for control in self.controls.values()])
+        chosen = [_spread(_positions(c), c.value, n) for c, n in zip(self.controls.values(), counts, strict=True)]
+        frames = []
+        for number, values in enumerate(product(*chosen)):
+            drawn = {name: value for name, (_, value) in zip(self.controls, values, strict=True)}
+            alt = check_alt(self.draw(**drawn))
+            name = f"{number:02}.webp"
+            (folder / name).write_bytes(render(self.figure, photographic=True)[1])
+            frames.append({"file": name, "alt": alt})
+        controls = [
+            {
+                "name": control.description,
+                "menu": not hasattr(control, "readout"),
+                "positions": [words for words, _ in positions],
+                "start": [value for _, value in positions].index(control.value),
+            }
+            for control, positions in zip(self.controls.values(), chosen, strict=True)
+        ]
+        record = {"controls": controls, "frames": frames}
+        (folder / "player.json").write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
+        self.update()
+
+
+def _positions(control: Widget) -> list[tuple[str, object]]:
+    """All positions of a control, as (words, value)."""
+    if hasattr(control, "options"):
+        return list(zip(control._options_labels, control._options_values, strict=True))
+    steps = round((control.max - control.min) / control.step)
+    digits = max(0, -math.floor(math.log10(control.step) + 1e-9)) if control.step < 1 else 0
+    values = [control.min + i * control.step for i in range(steps + 1)]
+    return [(f"{value:.{digits}f}", value) for value in (round(v, 9) for v in values)]
+
+
+def _thinned(counts: list[int]) -> list[int]:
+    """How many positions each control keeps, so that all together make at most MOST_FRAMES pictures."""
+    counts = list(counts)
+    while math.prod(counts) > MOST_FRAMES:
+        counts[counts.index(max(counts))] -= 1
+    return counts
+
+
+def _spread(positions: list[tuple[str, object]], start: object, count: int) -> list[tuple[str, object]]:
+    """`count` of the positions, from the first to the last, with `start` among them."""
+    at = [value for _, value in positions].index(start)
+    wanted = [round(i * (len(positions) - 1) / max(1, count - 1)) for i in range(count)]
+    nearest = min(range(count), key=lambda i: abs(wanted[i] - at))
+    wanted[nearest] = at
+    return [positions[i] for i in sorted(set(wanted))]
+
 
 def play(figure: Figure, draw: Callable[..., str], **controls: Widget) -> Player:
     """Show `figure` below its controls, and draw it again whenever one is moved.
@@ -56,5 +115,7 @@ def play(figure: Figure, draw: Callable[..., str], **controls: Widget) -> Player
 
     plt.close(figure)  # the notebook would show it a second time, without its sliders
     player = Player(figure, draw, controls)
+    if os.environ.get(FRAMES):
+        player.save_frames(Path(os.environ[FRAMES]))
     display(player.widget)
     return player

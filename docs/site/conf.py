@@ -19,16 +19,17 @@ exclude_patterns = ["originals"]
 nb_execution_mode = "off"
 nb_merge_streams = True
 nb_render_markdown_format = "myst"
-myst_enable_extensions = ["dollarmath", "amsmath", "attrs_inline", "deflist", "html_image"]
+myst_enable_extensions = ["dollarmath", "amsmath", "attrs_inline", "colon_fence", "deflist", "html_image"]
 myst_heading_anchors = 3
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
 # no request leaves the folder: mathematics, icons, search and fonts lie in it
 mathjax3_config = {
-    "options": {"enableMenu": False, "menuOptions": {"settings": {"enrich": False, "speech": False, "braille": False}}},
+    "options": {"enableMenu": False},
     "chtml": {"mtextInheritFont": True},
 }
 
+html_context = {"default_mode": "auto"}
 html_theme = "sphinx_book_theme"
 MATHJAX = Path(import_module("sphinx-mathjax-offline").__file__).parent / "static"
 mathjax_path = "mathjax/tex-chtml.js"
@@ -38,6 +39,10 @@ html_js_files = [("course.js", {"defer": "defer"})]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
+    "navbar_persistent": [],
+    "navbar_start": [],
+    "navbar_center": [],
+    "navbar_end": [],
     "show_toc_level": 2,
     "home_page_in_toc": True,
     "use_download_button": False,

@@ -45,14 +45,14 @@ def test_deck_001s_gradient_of_l1_is_the_sign(pair):
 @pytest.mark.parametrize("sigma", [0.05, 0.15])
 def test_mc_sure_is_unbiased_over_200_draws(which, sigma, generator):
     """Within three standard errors of the true mean squared error."""
-    clean = data.photographs(["cat"], size=64).double()
-    spectrum = classical.power_spectrum(data.photographs(data.TRAINING_PHOTOGRAPHS, size=64)).double()
+    clean = data.photographs(["cat"], size=32).double()
+    spectrum = classical.power_spectrum(data.photographs(data.TRAINING_PHOTOGRAPHS, size=32)).double()
     network = networks.load_weights(networks.DnCNN(bias=True), "dncnn").double()
     denoise = {"wiener": lambda y: classical.wiener_filter(y, spectrum, sigma), "network": network}[which]
     differences = []
     with torch.no_grad():
         for _ in range(20):
-            noise, direction = torch.randn(2, 10, 1, 64, 64, generator=generator, dtype=torch.float64)
+            noise, direction = torch.randn(2, 10, 1, 32, 32, generator=generator, dtype=torch.float64)
             noisy = clean + sigma * noise
             error = (denoise(noisy) - clean).square().mean(dim=(1, 2, 3))
             differences.append(mc_sure(denoise, noisy, sigma, direction, epsilon=1e-4) - error)

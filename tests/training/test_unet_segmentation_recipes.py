@@ -121,7 +121,7 @@ def folder(tmp_path, sections):
 def test_own_images_are_split_by_image(folder, name, capsys):
     recipe = find_recipe(name).data(folder)
     assert recipe.name == name
-    assert "held out for validation: the last 1 of 5 images" in capsys.readouterr().err
+    assert "held out: the last 1 of 5 images" in capsys.readouterr().err
     image, label = recipe.batch(torch.Generator().manual_seed(0), 3)
     assert image.shape == label.shape == (3, 1, 96, 96)
     result = train(replace(recipe, warm_up=1), steps=2)

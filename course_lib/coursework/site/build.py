@@ -93,8 +93,8 @@ def _generated_pages(repository: str | None) -> dict[str, str]:
     filled = {
         "index.md": {
             "cards": index_cards(),
-            "lectures": "\n".join(f"lectures/{m.id}" for m in registry.modules()),
-            "labs": "\n".join(f"labs/{m.id}/{m.id}" for m in registry.modules()),
+            "lectures": _contents("lectures/{id}"),
+            "labs": _contents("labs/{id}/{id}"),
         },
         "run.md": {"binder": f"[Open the course on Binder]({start})." if start else BINDER_BY_HAND},
         "prerequisites.md": {"needs": _needs_table()},
@@ -128,6 +128,12 @@ def _for_the_site(text: str) -> str:
 def _room_page(room: str) -> str:
     title = f"course_lib.{room}"
     return f"{title}\n{'=' * len(title)}\n\n.. automodule:: {title}\n   :members:\n   :imported-members:\n"
+
+
+def _contents(place: str) -> str:
+    """Entries of a table of contents, with names short enough for the side bar."""
+    titles = {m.id: registry.header(m.lecture)["title"].split(":")[0] for m in registry.modules()}
+    return "\n".join(f"{key[:2]} · {title} <{place.format(id=key)}>" for key, title in titles.items())
 
 
 def _needs_table() -> str:

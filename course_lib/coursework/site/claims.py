@@ -201,7 +201,7 @@ def _table(claims: list[Claim]) -> str:
         how = "recorded" if c.recorded else "re-measured"
         cells = [deck, _cell(c.statement), f"≈ {c.measured}", c.bound, how, _place(c)]
         rows.append("| " + " | ".join(cells) + " |")
-    return ":::{div} course-claims\n" + "\n".join(rows) + "\n:::\n"
+    return ":::{container} course-claims\n" + "\n".join(rows) + "\n:::\n"
 
 
 def _cell(text: str) -> str:
