@@ -3,12 +3,12 @@ PYTHON ?= python3
 PORT ?=
 REPOSITORY ?=
 
-.PHONY: lab test notebooks timings bench studies soak site setup
+.PHONY: lab test notebooks timings bench sliders studies soak site setup
 
 lab:
 	@$(PYTHON) make.py lab $(if $(PORT),--port $(PORT))
 
-setup test notebooks timings bench studies soak:
+setup test notebooks timings bench sliders studies soak:
 	@$(PYTHON) make.py $@
 
 site:

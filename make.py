@@ -208,6 +208,12 @@ def bench():
     return run("python", "benchmarks/run.py") or run("python", "benchmarks/grading.py")
 
 
+def sliders():
+    """How long each slider takes to its new picture, in the kernel and in the browser."""
+    set_up("dev")
+    return run("python", "benchmarks/sliders.py")
+
+
 def studies(names):
     """What takes longer than a notebook may: many trainings, recorded with seeds and commit."""
     set_up("dev")
@@ -235,6 +241,7 @@ def main():
     notebooks.add_argument("--force", action="store_true", help="execute again what is up to date")
     commands.add_parser("timings", help="measure every notebook's seconds on one thread")
     commands.add_parser("bench", help="slider latency, and speed side by side with peers")
+    commands.add_parser("sliders", help="measure each slider's way to its picture, in kernel and browser")
     site_parser = commands.add_parser("site", help="pages to read without a network, in build/site")
     site_parser.add_argument("--repository", help="OWNER/NAME on GitHub, for the pages' Binder links")
     commands.add_parser("soak", help="what takes longer than a test should")
@@ -252,6 +259,8 @@ def main():
         return studies(options.names)
     if options.command in ("bench", "soak"):
         return bench() if options.command == "bench" else soak()
+    if options.command == "sliders":
+        return sliders()
     if options.command == "site":
         return course("site", *(["--repository", options.repository] if options.repository else []))
     return course(options.command, *(["--force"] if getattr(options, "force", False) else []))

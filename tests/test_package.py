@@ -36,7 +36,7 @@ def _name(requirement: str) -> str:
 def test_conda_users_get_the_same_dependencies():
     project = _project()
     wanted = dict.fromkeys(project["dependencies"])
-    for extra in ("instructor", "dev"):
+    for extra in ("instructor", "site", "dev"):
         wanted |= dict.fromkeys(r for r in project["optional-dependencies"][extra] if not r.startswith(project["name"]))
     conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
     renamed = {

@@ -1,10 +1,15 @@
-"""Estimators without learned weights."""
+"""Estimators without learned weights, and the wavelets that they use.
+
+`OrthogonalWavelet` and `UndecimatedWavelet` are linear operators as those of `physics`, where `FiniteDifferences` is.
+`noise_level` is that of signals made of lines, not of images.
+"""
 
 from course_lib.classical.anscombe_transform import anscombe, denoise_counts, expected_anscombe, inverse_anscombe
 from course_lib.classical.baselines import bilateral, gaussian_blur, non_local_means, wavelet_threshold
 from course_lib.classical.cramer_rao import cramer_rao_bound, line_amplitudes, refine_lines
 from course_lib.classical.dictionary import dictionary_reconstruction, matching_pursuit
 from course_lib.classical.fidelity import KullbackLeibler, LeastSquares
+from course_lib.classical.grey_level import Threshold, best_threshold
 from course_lib.classical.linear_mmse import extract_patches, linear_mmse
 from course_lib.classical.linear_solvers import conjugate_gradients, kaczmarz, tikhonov, tikhonov_closed_form
 from course_lib.classical.low_rank import LowRankPlusSparse, low_rank_plus_sparse
@@ -38,7 +43,6 @@ from course_lib.classical.subspace import (
     root_music,
     sample_covariance,
 )
-from course_lib.classical.thresholding import Threshold, best_threshold
 from course_lib.classical.total_variation import Analysis, primal_dual, total_variation, tv_reconstruction
 from course_lib.classical.wavelets import OrthogonalWavelet, UndecimatedWavelet
 from course_lib.classical.wiener import (

@@ -58,7 +58,7 @@ def noise_level(signals: Signals) -> PerSignal:
 
     In windows of N/2 + 1 samples each line makes one eigenvalue large, and the others are noise. The mean of the
     smaller half is divided by what it is in white noise. For N = 50 it is about 5 % too large with one line, and up to
-    35 % with ten; with more lines than N/4 it says nothing.
+    35 % with ten; with more lines than N/4 it says nothing. It is for sums of lines alone, not for images.
 
     Args:
         signals: complex (batch, samples), at least 8 samples, none of them all zeros.

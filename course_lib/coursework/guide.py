@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from course_lib.coursework.modules import modules
 from course_lib.exercises import LABS, Exercise, Lab, OpenQuestion, load_lab
+from course_lib.exercises.report import whole_sentence
 
 
 def labs_guide() -> str:
@@ -22,7 +23,7 @@ def _lab(lab: Lab) -> str:
 
 def _exercise(e: Exercise) -> str:
     kept = "\n".join(f"- {p.name} ({p.points}): {p.statement}" for p in e.properties)
-    mistakes = "\n".join(f"- {m.message[:1].upper()}{m.message[1:]}." for m in e.mistakes)
+    mistakes = "\n".join(f"- {whole_sentence(m.message)}" for m in e.mistakes)
     takes = "; ".join(f"`{name}`: {what}" for name, what in e.takes.items())
     return (
         f"#### {e.number}. {e.title} (`{e.function}`)\n\n"

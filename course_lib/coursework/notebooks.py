@@ -28,6 +28,7 @@ from course_lib.files import write_whole
 
 MAX_BYTES = 1_000_000
 MAX_CELL_LINES = 25
+LEAST_ALT_WORDS = 8
 CELL_TIMEOUT = 120
 SOLUTION_ONLY = "solution-only"  # tag of cells that the lab leaves out, such as interpretations
 SLIDER = "player = play("
@@ -110,7 +111,7 @@ def execute(notebook: NotebookNode, folder: Path, *, threads: int | None = None,
         notebook: its cells get their outputs.
         folder: where its kernel runs.
         threads: how many threads it computes with; the machine's default if None.
-        frames: the folder for the pictures of its sliders, if they are wanted.
+        frames: the folder for the pictures of its sliders, if they are wanted; then colours are checked too.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed.
@@ -119,9 +120,10 @@ def execute(notebook: NotebookNode, folder: Path, *, threads: int | None = None,
 
     env = os.environ | {"TQDM_DISABLE": "1"}  # a progress bar is no output
     if frames:
-        from course_lib.display.sliders import FRAMES  # here, since it loads torch
+        from course_lib.display.figures import CHECKED  # here, since it loads torch
+        from course_lib.display.sliders import FRAMES
 
-        env |= {FRAMES: str(frames)}
+        env |= {FRAMES: str(frames), CHECKED: "1"}
     if threads:
         env |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
     client = NotebookClient(
@@ -309,6 +311,8 @@ def executed_problems(path: Path, source: Path) -> list[Problem]:
         found.append(Problem(path, None, f"oversized: {path.stat().st_size:,} bytes, at most {MAX_BYTES:,}"))
     if not _frames_fit(notebook, source):
         found.append(Problem(path, None, "the pictures of its slider are missing or stale: run `make notebooks`"))
+    alts = [alt for cell in notebook.cells for alt in _alts(cell)]
+    found += [Problem(path, None, f"two pictures say the same: {a!r}") for a in sorted(set(alts)) if alts.count(a) > 1]
     found += [Problem(path, i, "never executed, so a comparison says nothing") for i in _unexecuted_cells(notebook)]
     for number, cell in enumerate(notebook.cells, 1):
         found += [Problem(path, number, words) for words in _cell_problems(cell)]
@@ -334,6 +338,11 @@ def _unexecuted_cells(notebook: NotebookNode) -> list[int]:
     ]
 
 
+def _alts(cell: NotebookNode) -> list[str]:
+    shown = "".join("".join(o.get("data", {}).get("text/html", "")) for o in cell.get("outputs", []))
+    return re.findall(r'<img [^>]*alt="([^"]*)"', shown)
+
+
 def _cell_problems(cell: NotebookNode) -> list[str]:
     if cell.cell_type == "markdown":
         bare = [alt for alt in re.findall(r"!\[([^\]]*)\]\(", cell.source) if len(alt.split()) < 4]
@@ -353,7 +362,7 @@ def _cell_problems(cell: NotebookNode) -> list[str]:
         html = "".join(data.get("text/html", ""))
         for tag in re.findall(r"<img [^>]*>", html):
             alt = re.search(r'alt="([^"]*)"', tag)
-            if alt is None or len(alt[1].split()) < 4:
+            if alt is None or len(alt[1].split()) < LEAST_ALT_WORDS or not alt[1].endswith("."):
                 words.append("unlabelled: a picture whose alternative text says too little")
         plain = "".join(data.get("text/plain", "")) + "".join(output.get("text", ""))
         if re.search(r"at 0x[0-9a-f]{6,}", plain):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.figure import Figure
+
+BARE = re.compile(r"(an? )?(image|figure|picture|plot|graph) (of|showing|that shows)\b", re.IGNORECASE)
+CHECKED = "COURSE_CHECK_FIGURES"  # the build sets it: what is shown to a class is checked
 
 # Okabe and Ito (2008): told apart with every common form of colour blindness.
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE, GREY = (
@@ -169,10 +174,23 @@ def img_tag(mime: str, data: bytes, alt: str) -> str:
 
 
 def check_alt(alt: str) -> str:
-    """Return an alternative text that says something: a sentence of at least four words."""
-    if not isinstance(alt, str) or len(alt.split()) < 4:
+    """Return an alternative text that says something: four words at least, and not that it is a picture."""
+    if not isinstance(alt, str) or len(alt.split()) < 4 or BARE.match(alt):
         raise expect.InputError(f"expected alt text that says what is to be seen, got {alt!r}")
     return alt
+
+
+def refuse_confusable(figure: Figure) -> None:
+    """Stop, while the notebooks are built, at a figure that says something by its colours alone.
+
+    Raises:
+        InputError: lines, areas or a colour map that somebody could not tell apart.
+    """
+    from course_lib.display.colour_vision import confusable
+
+    found = confusable(figure)
+    if found:
+        raise expect.InputError(f"expected a figure that is read without its colours, got: {'; '.join(found)}")
 
 
 def show_figure(figure: Figure, alt: str, *, photographic: bool = False) -> None:
@@ -186,6 +204,8 @@ def show_figure(figure: Figure, alt: str, *, photographic: bool = False) -> None
     from IPython.display import display
 
     check_alt(alt)
+    if os.environ.get(CHECKED):
+        refuse_confusable(figure)
     mime, data = render(figure, photographic=photographic)
     plt.close(figure)
     display({"text/html": img_tag(mime, data, alt), "text/plain": f"[figure: {alt}]"}, raw=True)

@@ -51,8 +51,8 @@ class Player:
 
     def save_frames(self, folder: Path) -> None:
         """Write the pictures for a grid of positions of all controls, and player.json that describes them."""
-        counts = _thinned([len(_positions(control)) for control in self.controls.values()])
-        chosen = [_spread(_positions(c), c.value, n) for c, n in zip(self.controls.values(), counts, strict=True)]
+        counts = _thinned([len(positions(control)) for control in self.controls.values()])
+        chosen = [_spread(positions(c), c.value, n) for c, n in zip(self.controls.values(), counts, strict=True)]
         frames = []
         for number, values in enumerate(product(*chosen)):
             drawn = {name: value for name, (_, value) in zip(self.controls, values, strict=True)}
@@ -64,24 +64,23 @@ class Player:
             {
                 "name": control.description,
                 "menu": not hasattr(control, "readout"),
-                "positions": [words for words, _ in positions],
-                "start": [value for _, value in positions].index(control.value),
+                "positions": [words for words, _ in kept],
+                "start": [value for _, value in kept].index(control.value),
             }
-            for control, positions in zip(self.controls.values(), chosen, strict=True)
+            for control, kept in zip(self.controls.values(), chosen, strict=True)
         ]
         record = {"controls": controls, "frames": frames}
         (folder / "player.json").write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
         self.update()
 
 
-def _positions(control: Widget) -> list[tuple[str, object]]:
+def positions(control: Widget) -> list[tuple[str, object]]:
     """All positions of a control, as (words, value)."""
     if hasattr(control, "options"):
         return list(zip(control._options_labels, control._options_values, strict=True))
     steps = round((control.max - control.min) / control.step)
-    digits = max(0, -math.floor(math.log10(control.step) + 1e-9)) if control.step < 1 else 0
-    values = [control.min + i * control.step for i in range(steps + 1)]
-    return [(f"{value:.{digits}f}", value) for value in (round(v, 9) for v in values)]
+    values = [round(control.min + i * control.step, 9) for i in range(steps + 1)]
+    return [(f"{value:g}", value) for value in values]
 
 
 def _thinned(counts: list[int]) -> list[int]:
@@ -92,13 +91,13 @@ def _thinned(counts: list[int]) -> list[int]:
     return counts
 
 
-def _spread(positions: list[tuple[str, object]], start: object, count: int) -> list[tuple[str, object]]:
-    """`count` of the positions, from the first to the last, with `start` among them."""
-    at = [value for _, value in positions].index(start)
-    wanted = [round(i * (len(positions) - 1) / max(1, count - 1)) for i in range(count)]
+def _spread(places: list[tuple[str, object]], start: object, count: int) -> list[tuple[str, object]]:
+    """`count` of the places, from the first to the last, with `start` among them."""
+    at = [value for _, value in places].index(start)
+    wanted = [round(i * (len(places) - 1) / max(1, count - 1)) for i in range(count)]
     nearest = min(range(count), key=lambda i: abs(wanted[i] - at))
     wanted[nearest] = at
-    return [positions[i] for i in sorted(set(wanted))]
+    return [places[i] for i in sorted(set(wanted))]
 
 
 def play(figure: Figure, draw: Callable[..., str], **controls: Widget) -> Player:

@@ -10,21 +10,13 @@ import torch
 from torch.nn.functional import conv2d, pad
 
 from course_lib.exercises.calls import Arguments
+from course_lib.exercises.drawing import off_by, randn
 from course_lib.exercises.exercise import Exercise, Mistake, Property
 from course_lib.exercises.lab import Lab, OpenQuestion
 
 PER_CHANNEL = (0, 2, 3)
 EPSILON = 1e-5
 STEP = 0.02  # a constant to add: small, or it would drown the small variances in rounding
-
-
-def _randn(generator: torch.Generator, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=generator)
-
-
-def _off_by(found: np.ndarray, wanted: np.ndarray) -> float:
-    """Relative difference; shapes that do not fit raise NumPy's ValueError, as a property's check may."""
-    return float(np.abs(np.asarray(found) - wanted).max() / max(float(np.abs(wanted).max()), 1e-12))
 
 
 # --- 1. a blind batch ---------------------------------------------------------------------------------
@@ -37,7 +29,7 @@ def _draw_blind(generator: torch.Generator, index: int) -> Arguments:
     clean = torch.rand(count, 1, height, width, generator=generator)
     draws = 0.1 + 0.85 * torch.rand(count, generator=generator)
     highest = (30.0, 55.0, 20.0)[index] + 5 * float(torch.rand((), generator=generator))
-    return clean, draws, _randn(generator, *clean.shape), highest
+    return clean, draws, randn(generator, *clean.shape), highest
 
 
 def _levels(draws, highest):
@@ -149,7 +141,7 @@ def _louder(clean, draws, noise, highest):
 
 def _twice_the_noise(arguments, values):
     clean = arguments[0][0].numpy()
-    off = _off_by(values[1] - clean, 2 * (values[0] - clean))
+    off = off_by(values[1] - clean, 2 * (values[0] - clean))
     return None if off < 1e-3 else f"with twice `noise` what was added is not twice as large (off by {100 * off:.0f} %)"
 
 
@@ -257,9 +249,9 @@ def _draw_features(generator: torch.Generator, index: int) -> Arguments:
     count, channels, height, width = FEATURES[index]
     size = torch.linspace(0.5, 2.5, channels)[:, None, None]
     mean = torch.linspace(-1.5, 2.0, channels)[:, None, None] + 0.3
-    each = 0.6 * _randn(generator, count, 1, 1, 1)
-    features = size * _randn(generator, count, channels, height, width) + mean + each
-    features[:, 0] = 4e-3 * _randn(generator, count, height, width) + 1e-3
+    each = 0.6 * randn(generator, count, 1, 1, 1)
+    features = size * randn(generator, count, channels, height, width) + mean + each
+    features[:, 0] = 4e-3 * randn(generator, count, height, width) + 1e-3
     return features, 0.5 + torch.rand(channels, generator=generator)
 
 
@@ -370,7 +362,7 @@ def _statistic(features, scale):
 def _unit_deviation(arguments, values):
     features, scale = (a.numpy() for a in arguments[0])
     wanted = scale / np.sqrt(1 + EPSILON / features.var(axis=(0, 2, 3)))
-    off = _off_by(values[0].std(axis=(0, 2, 3)), wanted)
+    off = off_by(values[0].std(axis=(0, 2, 3)), wanted)
     return None if off < 1e-3 else f"the channels' standard deviations are off by up to {100 * off:.2g} %"
 
 
@@ -401,10 +393,8 @@ bias_free_norm = Exercise(
     returns="float32 in the shape of `features`",
     draw=_draw_features,
     reference=_bias_free_norm,
-    answers=(
-        "course_lib.networks.normalisation.BiasFreeBatchNorm2d", "torch.nn.functional.batch_norm", "torch.batch_norm",
-        "torch.native_batch_norm", "torch.nn.BatchNorm2d",
-    ),
+    answers=("course_lib.networks.normalisation.BiasFreeBatchNorm2d",),
+    closed=("batch_norm",),
     mistakes=(
         Mistake(
             _mean_removed,
@@ -494,9 +484,9 @@ def _draw_kernels(generator: torch.Generator, index: int) -> Arguments:
     count, height, width = PATCHES[index]
     channels = (3, 4, 3)[index]
     y = torch.rand(count, 1, height, width, generator=generator) - 0.2
-    first = 0.6 * _randn(generator, channels, 1, 3, 3)
-    middle = 0.35 * _randn(generator, channels, channels, 3, 3)
-    last = 0.35 * _randn(generator, 1, channels, 3, 3)
+    first = 0.6 * randn(generator, channels, 1, 3, 3)
+    middle = 0.35 * randn(generator, channels, channels, 3, 3)
+    last = 0.35 * randn(generator, 1, channels, 3, 3)
     return y, first, middle, last
 
 
@@ -608,7 +598,7 @@ def _brighter(y, first, middle, last):
 
 def _in_proportion(arguments, values):
     taken = [a[0].numpy() - value for a, value in zip(arguments, values, strict=True)]
-    off = _off_by(taken[1], 2.5 * taken[0])
+    off = off_by(taken[1], 2.5 * taken[0])
     if not np.abs(taken[0]).max() > 1e-6:
         return "f(y) is y: nothing is taken away"
     return None if off < 1e-3 else f"what is taken from 2.5·y differs from 2.5 times that from y by {100 * off:.0f} %"
@@ -622,7 +612,7 @@ def _takes_twice_as_much(arguments, values):
     y = arguments[0][0].numpy()
     if not np.abs(y - values[0]).max() > 1e-6:
         return "f(y) is y: nothing is taken away"
-    off = _off_by(y - values[1], 2 * (y - values[0]))
+    off = off_by(y - values[1], 2 * (y - values[0]))
     return None if off < 1e-3 else f"with `last` doubled, y − f(y) is off its double by {100 * min(off, 99):.0f} %"
 
 
@@ -721,12 +711,12 @@ SIZES = ((4, 9, 3), (6, 8, 5), (3, 7, 4))  # inputs, hidden numbers, outputs: no
 def _draw_layers(generator: torch.Generator, index: int) -> Arguments:
     """Hidden numbers of both signs, none near 0, and some that the biases alone decide."""
     inputs, hidden, outputs = SIZES[index]
-    y = _randn(generator, inputs)
-    W1 = _randn(generator, hidden, inputs)
+    y = randn(generator, inputs)
+    W1 = randn(generator, hidden, inputs)
     W1y = W1 @ y
     wanted = torch.where(torch.arange(hidden) % 2 == 0, 1.0, -1.0) * (0.5 + torch.rand(hidden, generator=generator))
     b1 = wanted - W1y
-    return y, W1, b1, _randn(generator, outputs, hidden), _randn(generator, outputs)
+    return y, W1, b1, randn(generator, outputs, hidden), randn(generator, outputs)
 
 
 def _gates(y, W1, b1):
@@ -829,7 +819,7 @@ def _gives_the_value(arguments, values):
     y, W1, b1, W2, b2 = (a.numpy() for a in arguments[0])
     A, b = values[0]
     wanted = W2 @ np.maximum(W1 @ y + b1, 0) + b2
-    off = _off_by(A @ y + b, wanted)
+    off = off_by(A @ y + b, wanted)
     return (
         None if off < 1e-3 else f"A_y y + b_y is {(A @ y + b)[0]:.4g} at the first output, and f(y) is {wanted[0]:.4g}"
     )
@@ -839,7 +829,7 @@ def _follows_a_step(arguments, values):
     y, W1, b1, W2, b2 = (a.double().numpy() for a in arguments[0])
     step = 0.02 * np.sign(y)
     moved = W2 @ (np.maximum(W1 @ (y + step) + b1, 0) - np.maximum(W1 @ y + b1, 0))
-    off = _off_by(values[0][0] @ step, moved)
+    off = off_by(values[0][0] @ step, moved)
     return (
         None if off < 1e-3 else f"a step changes f(y) by {moved[0]:.4g} at the first output, not by A_y times the step"
     )
@@ -1109,7 +1099,7 @@ adaptive_filter = Exercise(
 def _draw_matrix(generator: torch.Generator, index: int) -> Arguments:
     """U S Vᵀ with singular values from 1 to 0, Σ s² a little above or below a half, and a gap after those kept."""
     size, kept, rest = ((9, 4, 0.7), (12, 6, 0.2), (10, 3, 0.8))[index]
-    U, V = (torch.linalg.qr(_randn(generator, size, size)).Q for _ in range(2))
+    U, V = (torch.linalg.qr(randn(generator, size, size)).Q for _ in range(2))
     large = torch.linspace(1.02, 0.8, kept)
     small = torch.linspace(0.42, 0.05, size - kept)
     target = kept + rest  # Σ s²; rounded it is kept or kept + 1
@@ -1252,7 +1242,7 @@ def _alone(A):
 
 def _a_projector(arguments, values):
     dimension, P = values[0]
-    if _off_by(P @ P, P) > 1e-3 or _off_by(P.T, P) > 1e-3:
+    if off_by(P @ P, P) > 1e-3 or off_by(P.T, P) > 1e-3:
         return "the second result is no orthogonal projector: P P = P and Pᵀ = P do not hold"
     found = float(np.trace(P))
     if abs(found - round(float(dimension))) > 1e-2:
@@ -1343,8 +1333,8 @@ kept_subspace = Exercise(
 
 def _draw_subspaces(generator: torch.Generator, index: int) -> Arguments:
     size, many, few = ((10, 6, 3), (12, 5, 4), (9, 6, 2))[index]
-    outer = torch.linalg.qr(_randn(generator, size, many)).Q
-    mixed = outer[:, :few] + (0.25, 0.5, 0.9)[index] * _randn(generator, size, few) / 2
+    outer = torch.linalg.qr(randn(generator, size, many)).Q
+    mixed = outer[:, :few] + (0.25, 0.5, 0.9)[index] * randn(generator, size, few) / 2
     return _projector(torch.linalg.qr(mixed).Q), _projector(outer)
 
 

@@ -64,18 +64,23 @@ class Outcome:
 
 
 def run(
-    function: Callable[..., object], arguments: Arguments, *, quiet: bool = False, closed: tuple[str | int, ...] = ()
-) -> Outcome:
+    function: Callable[..., object], arguments: Arguments, *, quiet: bool = False, closed: tuple[str, ...] = (),
+    most_multiplications: int | None = None,
+) -> Outcome:  # fmt: skip
     """Call `function` on copies of `arguments`; whatever it does, the answer is an `Outcome`.
 
-    closed: what the function may not reach, by whatever name it calls it: a part of the names of torch's operators
-        ("conv"), or the full name of another library's function or layer ("monai.losses.DiceLoss"). A whole number is
-        the most multiplications that it may take.
+    Args:
+        function: a student's or the course's.
+        arguments: what it is called with.
+        quiet: what it prints and warns of is dropped.
+        closed: what it may not reach, by whatever name it calls it: a part of the names of torch's operators
+            ("conv"), or the full name of another library's function or layer ("monai.losses.DiceLoss").
+        most_multiplications: how many it may take; None for any number.
     """
     copies = tuple(_copy(a) for a in arguments)
     silence = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
     try:
-        with silence, warnings.catch_warnings(), _same_torch(), _closed(closed) as reached:
+        with silence, warnings.catch_warnings(), _same_torch(), _limited(closed, most_multiplications) as reached:
             if quiet:
                 warnings.simplefilter("ignore")
             value = function(*copies)
@@ -107,36 +112,41 @@ def _same_torch() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _closed(closed: tuple[str | int, ...]) -> Iterator[list[Exception]]:
-    """While this lasts, what is closed raises; the list says what was met.
+def _limited(closed: tuple[str, ...], most: int | None) -> Iterator[list[Exception]]:
+    """While this lasts, what is closed and what is too much work raises; the list says what was met.
 
     `F.conv2d`, `nn.Conv2d` and `torch.ops.aten.conv2d` are all the operator `aten::convolution`.
     """
     reached: list[Exception] = []
-    parts = [c for c in closed if isinstance(c, str) and "." not in c]
-    most = min((c for c in closed if isinstance(c, int)), default=None)
-
-    class Watched(TorchDispatchMode):
-        work = 0
-
-        def __torch_dispatch__(self, operator, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
-            name = operator._schema.name.split("::")[1]
-            if any(part in name for part in parts):
-                reached.append(AnswerIsAbsent(f"torch's `{name}`"))
-                raise reached[-1]
-            result = operator(*args, **(kwargs or {}))
-            if most is not None:
-                self.work += _multiplications(name, args, result)
-                if self.work > most:
-                    reached.append(TooMuchWork(most))
-                    raise reached[-1]
-            return result
-
+    parts = [c for c in closed if "." not in c]
     with contextlib.ExitStack() as stack:
         if parts or most is not None:
-            stack.enter_context(Watched())
-        stack.enter_context(_refused([c for c in closed if isinstance(c, str) and "." in c], reached))
+            stack.enter_context(_Watched(parts, most, reached))
+        stack.enter_context(_refused([c for c in closed if "." in c], reached))
         yield reached
+
+
+class _Watched(TorchDispatchMode):
+    """Sees every operator of torch that is called."""
+
+    def __init__(self, parts: list[str], most: int | None, reached: list[Exception]) -> None:
+        super().__init__()
+        self.parts, self.most, self.reached, self.work = parts, most, reached, 0
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+        name = operator._schema.name.split("::")[1]
+        if any(part in name for part in self.parts):
+            self._stop(AnswerIsAbsent(f"torch's `{name}`"))
+        result = operator(*args, **(kwargs or {}))
+        if self.most is not None:
+            self.work += _multiplications(name, args, result)
+            if self.work > self.most:
+                self._stop(TooMuchWork(self.most))
+        return result
+
+    def _stop(self, error: Exception) -> None:
+        self.reached.append(error)
+        raise error
 
 
 def _multiplications(name: str, args: tuple, result: object) -> int:
@@ -229,16 +239,22 @@ def close(found: tuple[np.ndarray, ...], wanted: tuple[np.ndarray, ...], toleran
 def _copy(value: object) -> object:
     if isinstance(value, torch.Tensor):
         return value.clone()
-    return list(value) if isinstance(value, list) else value
+    return type(value)([_copy(part) for part in value]) if isinstance(value, (list, tuple)) else value
 
 
 def _same(before: object, after: object) -> bool:
+    if isinstance(before, (list, tuple)):
+        return type(before) is type(after) and len(before) == len(after) and all(map(_same, before, after))
     if not isinstance(before, torch.Tensor):
-        return not isinstance(before, list) or before == after
+        return before is after or before == after
+    if not isinstance(after, torch.Tensor):
+        return False
     kept = before.shape == after.shape and before.requires_grad == after.requires_grad
     if not kept:
         return False
     after = after.detach()
+    if torch.equal(before, after):
+        return True
     return bool(((before == after) | (before.isnan() & after.isnan())).all())  # NaN stands for what is absent
 
 

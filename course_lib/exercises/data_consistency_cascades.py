@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import conv2d, pad
 
 from course_lib.exercises.calls import Arguments
+from course_lib.exercises.drawing import complex_randn
 from course_lib.exercises.exercise import Exercise, Mistake, Property
 from course_lib.exercises.lab import Lab, OpenQuestion
 from course_lib.physics import fourier, inverse_fourier
@@ -21,10 +22,6 @@ EACH = (1, 2, 3)  # the dimensions of one image of a batch
 
 
 # --- what the exercises share: a draw, and transforms that are not the course's -----------------------
-
-
-def _complex(generator: torch.Generator, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=generator, dtype=torch.complex64)
 
 
 def _draw_masks(generator: torch.Generator, index: int) -> torch.Tensor:
@@ -40,7 +37,7 @@ def _draw_masks(generator: torch.Generator, index: int) -> torch.Tensor:
 def _draw_measured(generator: torch.Generator, index: int) -> Arguments:
     """Complex images, the k-space of others, and masks. One sample of each image was measured to be exactly 0."""
     mask = _draw_masks(generator, index)
-    image, other = _complex(generator, *mask.shape), _complex(generator, *mask.shape)
+    image, other = complex_randn(generator, *mask.shape), complex_randn(generator, *mask.shape)
     kspace = mask * fourier(image + 0.6 * other)
     kspace[..., mask.shape[-2] // 2, mask.shape[-1] // 2] = 0
     return image, kspace, mask
@@ -1164,7 +1161,7 @@ data_consistency = Exercise(
 
 def _draw_gradient(generator: torch.Generator, index: int) -> Arguments:
     mask = _draw_masks(generator, index)
-    return _complex(generator, *mask.shape), mask, _draw_weight(generator, index)
+    return complex_randn(generator, *mask.shape), mask, _draw_weight(generator, index)
 
 
 def _backward_image(gradient, mask, weight):
@@ -1512,7 +1509,7 @@ def _draw_backward(generator: torch.Generator, index: int) -> Arguments:
     """The gradient points partly along the derivative, so that the sum does not cancel to nearly nothing."""
     image, kspace, mask, weight = _draw_weighted(generator, index)
     along = inverse_fourier(mask * (kspace - fourier(image)))
-    return _complex(generator, *image.shape) + (1.2 + 0.4j) * along, image, kspace, mask, weight
+    return complex_randn(generator, *image.shape) + (1.2 + 0.4j) * along, image, kspace, mask, weight
 
 
 def _derivative(image, kspace, mask, weight, power=2, there=fourier, back=inverse_fourier):
@@ -1911,7 +1908,7 @@ backward_weight = Exercise(
 
 def _draw_block(generator: torch.Generator, index: int) -> Arguments:
     channels = (5, 4, 3)[index]
-    image = _complex(generator, COUNTS[index], 1, *SHAPES[index])
+    image = complex_randn(generator, COUNTS[index], 1, *SHAPES[index])
     first = 0.35 * torch.randn(channels, 2, 3, 3, generator=generator)
     second = 0.35 * torch.randn(2, channels, 3, 3, generator=generator)
     return image, first, second

@@ -28,6 +28,7 @@ AUTOGRAD_IS_CUT_BY = (
     "This costs no point, but later cells learn through the function, and go on with the course's."
 )
 VISIBLE_SEED = 0  # the lab's own cases; grading draws others from a secret seed
+KEPT_SEEDS = 6
 Value = np.ndarray | tuple[np.ndarray, ...]
 
 
@@ -36,8 +37,11 @@ class Mistake:
     """A wrong implementation that students really write, and what to tell whoever wrote it.
 
     Attributes:
-        function: the wrong implementation; it may raise, if that is what happens.
-        message: the diagnosis, a sentence that says what is wrong and what to do.
+        function: the wrong implementation; it may raise, if that is what happens: an answer that raises the same
+            exception with the same words matches.
+        message: the diagnosis, what is wrong and what to do, in at least eight words. It begins in lower case (but for
+            names, symbols and code, which stay as they are) and has no full stop at its end: both are put in where it
+            is shown as a sentence.
         also: the same mistake where a convention leaves a choice, with other numbers.
     """
 
@@ -56,9 +60,14 @@ class Property:
 
     Attributes:
         name: a few words, for tables.
-        statement: what should hold, in a sentence.
+        statement: what should hold, in a whole sentence with its full stop.
         calls: from one case, the argument lists that the function is called with.
-        holds: from those arguments and the returned values (NumPy), None, or the counter-example in words.
+        holds: from those argument lists and the values that came back, None if the property holds, else the
+            counter-example: words that complete a sentence which begins with "Here", with no full stop. There is one
+            value for each list: a NumPy array, or a tuple of arrays where the function returned several. It is not
+            asked where a call raised or gave no numbers, nor where they are complex without reason, NaN or infinite:
+            the property fails there. It fails too where `holds` raises a ValueError, IndexError, TypeError or
+            AttributeError, as it does for shapes that do not combine; any other exception is an error of the course.
         points: for this property alone, in grading.
     """
 
@@ -71,11 +80,24 @@ class Property:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the student's function: `of` is None for a case, else the property that it belongs to."""
+    """One call of the student's function.
+
+    Attributes:
+        arguments: what the function is called with.
+        of: None for a case, else the property that the call belongs to.
+        group: the case's index.
+    """
 
     arguments: Arguments
     of: Property | None = None
     group: int = 0
+    _known: dict = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def outcome(self, function: Callable[..., object]) -> Outcome:
+        """What a function of the course's own gives here, the reference or a known mistake: computed once."""
+        if function not in self._known:
+            self._known[function] = run(function, self.arguments, quiet=True)
+        return self._known[function]
 
 
 @dataclass(frozen=True)
@@ -86,21 +108,25 @@ class Exercise:
         number: its place in the lab, from 1.
         function: the name of the function to write.
         title: a few words.
-        minutes: what a student needs.
+        minutes: what a student needs, from 5 to 25.
         value_points: points for the right values; each property adds its own.
-        takes: each argument with its shape and unit.
-        returns: the result with its shape and unit.
+        takes: the exact name of each parameter, in order, with its shape and unit.
+        returns: the result with its shape and unit, a noun phrase: it is read after "expected".
         draw: from a seeded generator and the case's index (0, 1, 2, …), the arguments of one call.
         reference: the right answer; open to read, for this is a course.
-        answers: full names in the library that would be the answer; a function that calls one does not count.
-        operators: what else would be the answer, by whatever way called: a part of the names of torch's operators
-            ("conv"), or the full name of another library's function or layer. A whole number is the most
-            multiplications that one call may take. All this holds in the sandbox of grading too.
-        mistakes: at least three wrong answers, each with its own message.
-        properties: what every right answer has.
-        hints: a ladder, from a nudge to nearly the answer.
+        answers: full names in the course's own library (`course_lib.…`) that would be the answer; a function that
+            calls one does not count. Only what is the course's is found by such a name.
+        mistakes: at least three wrong answers, each with its own message; the first one that gives the same on every
+            case is told, so what is more special stands before what is more general.
+        properties: what every right answer has, at least one.
+        hints: a ladder of at least three, from a nudge to nearly the answer.
+        closed: what is not the course's and would be the answer, by whatever way called: a part of the names of torch's
+            operators ("conv"), or the full name of another library's function or layer ("monai.losses.DiceLoss").
+        most_multiplications: how many one call may take; None for any number. In the sandbox of grading this and
+            `closed` hold too.
         also_right: other answers that count as right, with other values.
         tolerance: relative difference from the reference that is still right.
+        cases: how many cases are drawn; each is a call of its own, and each property is asked about each of them.
         differentiable: names of arguments that later cells differentiate by. An answer that autograd cannot go through
             has all its points, and is told so; `or_reference` then gives the reference.
     """
@@ -118,12 +144,14 @@ class Exercise:
     mistakes: tuple[Mistake, ...]
     properties: tuple[Property, ...]
     hints: tuple[str, ...]
-    operators: tuple[str | int, ...] = ()
+    closed: tuple[str, ...] = ()
+    most_multiplications: int | None = None
     also_right: tuple[Callable[..., object], ...] = ()
     tolerance: float = 1e-4
     cases: int = 3
     differentiable: tuple[str, ...] = ()
     _state: dict = field(default_factory=dict, compare=False, repr=False)
+    _drawn: dict = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def points(self) -> int:
@@ -192,7 +220,17 @@ class Exercise:
     # --- cases and judgement, the same in a lab and in grading ----------------------------------------
 
     def calls(self, seed: int | str) -> list[Call]:
-        """All calls that judge a function: `cases` cases, then each property on each case; the seed decides all."""
+        """All calls that judge a function: `cases` cases, then each property on each case; the seed decides all.
+
+        Those of the last few seeds are kept, with what the course's own functions gave for them.
+        """
+        if seed not in self._drawn:
+            while len(self._drawn) >= KEPT_SEEDS:
+                self._drawn.pop(next(iter(self._drawn)))
+            self._drawn[seed] = self._calls_of(seed)
+        return list(self._drawn[seed])
+
+    def _calls_of(self, seed: int | str) -> list[Call]:
         calls = []
         for index in range(self.cases):
             generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{self.function}:{index}".encode()))
@@ -207,7 +245,7 @@ class Exercise:
         if any(outcome.blank for outcome in outcomes):
             return Result(self, "not attempted yet", "the line `raise NotImplementedError()` is still there")
         cases = [i for i, call in enumerate(calls) if call.of is None]
-        wanted = {i: run(self.reference, calls[i].arguments, quiet=True) for i in cases}
+        wanted = {i: calls[i].outcome(self.reference) for i in cases}
         value_right = self._right([calls[i] for i in cases], [outcomes[i] for i in cases])
         failures = {p.name: self._counterexample(p, calls, outcomes) for p in self.properties}
         kept = tuple(name for name, failure in failures.items() if failure is None)
@@ -238,9 +276,10 @@ class Exercise:
             text = f"expected the function {self.signature}, got {expect.describe(function)}"
             return Result(self, "failed", text)
         calls = self.calls(VISIBLE_SEED)
+        limits = {"closed": self.closed, "most_multiplications": self.most_multiplications}
         try:
             with self._answers_closed(function):
-                outcomes = [run(function, c.arguments, quiet=i > 0, closed=self.operators) for i, c in enumerate(calls)]
+                outcomes = [run(function, c.arguments, quiet=i > 0, **limits) for i, c in enumerate(calls)]
         except Delegation as error:
             return Result(self, "failed", str(error))
         reached = next((o.error for o in outcomes if o.error_type == AnswerIsAbsent.__name__), None)
@@ -281,13 +320,17 @@ class Exercise:
 
     def _right(self, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> bool:
         for answer in (self.reference, *self.also_right):
-            wanted = [run(answer, call.arguments, quiet=True) for call in calls]
-            if all(
-                o.arrays is not None and _kind_fits(o, w) and close(o.arrays, w.arrays, self.tolerance)
-                for o, w in zip(outcomes, wanted, strict=True)
-            ):
+            wanted = (call.outcome(answer) for call in calls)
+            if all(self._fits(o, w) for o, w in zip(outcomes, wanted, strict=True)):
                 return True
         return False
+
+    def _fits(self, outcome: Outcome, right: Outcome) -> bool:
+        return (
+            outcome.arrays is not None
+            and _kind_fits(outcome, right)
+            and close(outcome.arrays, right.arrays, self.tolerance)
+        )
 
     def _counterexample(self, p: Property, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> str | None:
         for group in range(self.cases):
@@ -310,14 +353,13 @@ class Exercise:
         return None
 
     def _is_complex(self, calls: Sequence[Call]) -> bool:
-        right = run(self.reference, calls[0].arguments, quiet=True)
-        return any(np.iscomplexobj(a) for a in right.arrays)
+        return any(np.iscomplexobj(a) for a in calls[0].outcome(self.reference).arrays)
 
     def _known_mistake(self, calls: Sequence[Call], outcomes: Sequence[Outcome]) -> Mistake | None:
         """The first known mistake that gives the same on every case."""
         for mistake in self.mistakes:
             for function in (mistake.function, *mistake.also):
-                theirs = [run(function, call.arguments, quiet=True) for call in calls]
+                theirs = (call.outcome(function) for call in calls)
                 if all(self._alike(o, t) for o, t in zip(outcomes, theirs, strict=True)):
                     return mistake
         return None

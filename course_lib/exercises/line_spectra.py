@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from course_lib.exercises.calls import Arguments
+from course_lib.exercises.drawing import complex_randn, off_by
 from course_lib.exercises.exercise import Exercise, Mistake, Property
 from course_lib.exercises.lab import Lab, OpenQuestion
 
@@ -16,10 +17,6 @@ TWO_PI = 2 * math.pi
 
 
 # --- what the exercises share -------------------------------------------------------------------------
-
-
-def _complex(generator: torch.Generator, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=generator, dtype=torch.complex64)
 
 
 def _between(generator: torch.Generator, low: float, high: float, *shape: int) -> torch.Tensor:
@@ -48,11 +45,6 @@ def _energy(x):
     return x.abs().square().sum(dim=-1, keepdim=True)
 
 
-def _off_by(found: np.ndarray, wanted: np.ndarray) -> float:
-    """Relative difference; shapes that do not fit raise NumPy's ValueError, as a property's check may."""
-    return float(np.abs(np.asarray(found) - wanted).max() / max(float(np.abs(wanted).max()), 1e-12))
-
-
 # --- 1. lines in noise --------------------------------------------------------------------------------
 
 RECORDS = ((3, 3, 16), (2, 2, 21), (4, 4, 12))  # batch, lines, samples
@@ -63,8 +55,8 @@ def _draw_record(generator: torch.Generator, index: int) -> Arguments:
     """Signals and noises whose power differs from row to row, so that one scale for all shows."""
     batch, lines, samples = RECORDS[index]
     frequencies = _between(generator, -0.5, 0.5, batch, lines).sort(dim=1).values
-    amplitudes = _complex(generator, batch, lines) + 0.3
-    noise = _between(generator, 0.4, 2.5, batch, 1) * _complex(generator, batch, samples)
+    amplitudes = complex_randn(generator, batch, lines) + 0.3
+    noise = _between(generator, 0.4, 2.5, batch, 1) * complex_randn(generator, batch, samples)
     return frequencies, amplitudes, noise, float(_between(generator, *DECIBELS[index]))
 
 
@@ -302,7 +294,7 @@ def _louder_noise(frequencies, amplitudes, noise, snr_db):
 
 
 def _nothing_changes(calls, values):
-    off = _off_by(values[1], values[0])
+    off = off_by(values[1], values[0])
     return None if off < 1e-3 else f"the signals changed by {100 * off:.2g} % of the largest value"
 
 
@@ -314,7 +306,7 @@ def _a_quarter_turn(frequencies, amplitudes, noise, snr_db):
 def _goes_round_in_four(calls, values):
     wanted = 2 * np.array([1, 1j, -1, -1j])[np.arange(calls[0][2].shape[1]) % 4]
     found = values[0] + 0 * wanted
-    if _off_by(found, np.broadcast_to(wanted, found.shape)) < 1e-3:
+    if off_by(found, np.broadcast_to(wanted, found.shape)) < 1e-3:
         return None
     first = ", ".join(f"{v.real:.2g}{v.imag:+.2g}i" for v in np.round(found[0, :4], 2) + 0.0)
     return f"it begins {first}"
@@ -474,7 +466,7 @@ SPECTRA = ((3, 12, 40), (2, 15, 64), (2, 10, 32))  # batch, samples, points
 
 def _draw_signals(generator: torch.Generator, index: int) -> Arguments:
     batch, samples, points = SPECTRA[index]
-    return _complex(generator, batch, samples), points
+    return complex_randn(generator, batch, samples), points
 
 
 def _periodogram(signals, points):
@@ -611,7 +603,7 @@ def _mean_is_power(calls, values):
     for (signals, points), spectra in zip(calls, values, strict=True):
         wanted = signals.abs().square().mean(dim=1).numpy()
         found = signals.shape[1] * spectra.mean(axis=1)
-        if _off_by(found, wanted) > 1e-3:
+        if off_by(found, wanted) > 1e-3:
             return f"at {points} frequencies it is {found[0]:.4g}, and |y|² has the mean {wanted[0]:.4g}"
     return None
 
@@ -636,7 +628,7 @@ def _moved_up(signals, points):
 
 
 def _rolls_up(calls, values):
-    off = _off_by(values[1], np.roll(values[0], 3, axis=1))
+    off = off_by(values[1], np.roll(values[0], 3, axis=1))
     return None if off < 1e-3 else f"the spectrum is off by up to {100 * off:.2g} % of its largest value"
 
 
@@ -654,7 +646,7 @@ periodogram = Exercise(
     draw=_draw_signals,
     reference=_periodogram,
     answers=("course_lib.classical.periodogram.periodogram",),
-    operators=("scipy.signal.periodogram", "scipy.signal.welch", "matplotlib.mlab.psd"),
+    closed=("scipy.signal.periodogram", "scipy.signal.welch", "matplotlib.mlab.psd"),
     mistakes=(
         Mistake(
             _shift_forgotten,
@@ -787,7 +779,7 @@ STRETCHES = ((14, 5), (17, 6), (12, 4))  # samples, window
 
 def _draw_stretch(generator: torch.Generator, index: int) -> Arguments:
     samples, window = STRETCHES[index]
-    return _complex(generator, samples), window
+    return complex_randn(generator, samples), window
 
 
 def _forward(signal, window):
@@ -961,10 +953,10 @@ def _itself(signal, window):
 
 def _from_both_ends(calls, values):
     R = values[0]
-    off = _off_by(R, R.conj().T)
+    off = off_by(R, R.conj().T)
     if off > 1e-3:
         return f"R and its conjugate transpose differ by up to {100 * off:.0f} % of its largest value"
-    off = _off_by(R, R.conj()[::-1, ::-1])
+    off = off_by(R, R.conj()[::-1, ::-1])
     if off > 1e-3:
         return f"R and its conjugate with rows and columns reversed differ by up to {100 * off:.0f} %"
     return None
@@ -978,7 +970,7 @@ def _is_rank_one(calls, values):
     _, window = calls[0]
     n = np.arange(window)
     wanted = 4 * np.exp(2j * math.pi * 0.11 * (n[:, None] - n))
-    off = _off_by(values[0] + 0 * wanted, wanted)
+    off = off_by(values[0] + 0 * wanted, wanted)
     if off < 1e-3:
         return None
     return f"its second row begins with {complex(values[0][1, 0]):.3g}, not {wanted[1, 0]:.3g}"
@@ -997,7 +989,7 @@ def _counts_the_windows(calls, values):
     wanted = np.array([float(9 * (window - j < count)) / count for j in range(window)])
     wanted = (wanted + wanted[::-1]) / 2
     found = np.diagonal(values[0])
-    if len(found) == window and _off_by(found, wanted) < 1e-3:
+    if len(found) == window and off_by(found, wanted) < 1e-3:
         return None
     return f"the first entry is {complex(found[0]).real:.4g}, not {wanted[0]:.4g}"
 
@@ -1157,7 +1149,7 @@ def _draw_scene(generator: torch.Generator, index: int) -> tuple[torch.Tensor, i
     frequencies = -0.46 + 0.84 * place / lines  # a little to the left, so that a mirror image shows
     amplitudes = _between(generator, 0.8, 1.3, lines) * _phases(generator, lines)
     signal = (amplitudes[:, None] * _exponentials(frequencies, 64)).sum(dim=0)
-    return _covariance(signal + NOISE * _complex(generator, 64) * math.sqrt(2), window), lines, points
+    return _covariance(signal + NOISE * complex_randn(generator, 64) * math.sqrt(2), window), lines, points
 
 
 def _split(covariance, lines):
@@ -1326,7 +1318,7 @@ def _lines_counted_by_gap(covariance, lines, points):
 
 
 def _white_noise_does_not_count(calls, values):
-    off = _off_by(values[1], values[0])
+    off = off_by(values[1], values[0])
     return None if off < 1e-2 else f"the result changed by up to {100 * off:.2g} % of its largest value"
 
 
@@ -1335,7 +1327,7 @@ def _turned_by_three(covariance, lines, points):
 
 
 def _rolls_by_three(calls, values):
-    off = _off_by(values[1], np.roll(values[0], 3, axis=-1))
+    off = off_by(values[1], np.roll(values[0], 3, axis=-1))
     return None if off < 1e-2 else f"the result is off by up to {100 * off:.2g} % of its largest value"
 
 
@@ -1985,7 +1977,7 @@ def _rolled_up(frequencies, samples, points):
 
 
 def _rolls_by_seven(calls, values):
-    off = _off_by(values[1], np.roll(values[0], 7, axis=1))
+    off = off_by(values[1], np.roll(values[0], 7, axis=1))
     return None if off < 1e-3 else f"it is off by up to {100 * off:.2g} % of its largest value"
 
 
@@ -1994,7 +1986,7 @@ def _line_by_line(frequencies, samples, points):
 
 
 def _adds_up(calls, values):
-    off = _off_by(values[0], sum(values[1:]))
+    off = off_by(values[0], sum(values[1:]))
     return None if off < 1e-3 else f"the whole differs from the sum of its lines by up to {100 * off:.0f} %"
 
 

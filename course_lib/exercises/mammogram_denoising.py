@@ -11,22 +11,9 @@ import torch
 from torch.nn.functional import conv2d, pad
 
 from course_lib.exercises.calls import Arguments
+from course_lib.exercises.drawing import off_by, rand, randn
 from course_lib.exercises.exercise import Exercise, Mistake, Property
 from course_lib.exercises.lab import Lab, OpenQuestion
-
-
-def _randn(generator: torch.Generator, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=generator)
-
-
-def _rand(generator: torch.Generator, *shape: int) -> torch.Tensor:
-    return torch.rand(*shape, generator=generator)
-
-
-def _off_by(found: np.ndarray, wanted: np.ndarray) -> float:
-    """Relative difference; shapes that do not fit raise NumPy's ValueError, as a property's check may."""
-    return float(np.abs(np.asarray(found) - wanted).max() / max(float(np.abs(wanted).max()), 1e-12))
-
 
 # --- 1. the noise of the attenuation image ------------------------------------------------------------
 
@@ -35,8 +22,8 @@ SIZES = ((4, 5), (6, 3), (5, 5))
 
 def _draw_counts_mean(generator: torch.Generator, index: int) -> Arguments:
     """From some 5 photons to some 3000, so that the electronic noise counts in dark places and not in bright ones."""
-    counts = torch.exp(1.6 + 6.4 * _rand(generator, *SIZES[index]))
-    return counts, (4.0, 2.5, 7.0)[index] + float(_rand(generator, 1))
+    counts = torch.exp(1.6 + 6.4 * rand(generator, *SIZES[index]))
+    return counts, (4.0, 2.5, 7.0)[index] + float(rand(generator, 1))
 
 
 def _image_noise(counts_mean, electronic_noise):
@@ -150,7 +137,7 @@ def _four_times_the_photons(counts_mean, electronic_noise):
 
 
 def _half_the_noise(arguments, values):
-    off = _off_by(2 * values[1], values[0])
+    off = off_by(2 * values[1], values[0])
     if off < 1e-3 and (values[0] > 0).all():
         return None
     ratio = float(values[1].flat[0] / values[0].flat[0])
@@ -163,7 +150,7 @@ def _with_and_without_electronics(counts_mean, electronic_noise):
 
 def _squares_add(arguments, values):
     none, once, twice = (v.astype(np.float64) ** 2 for v in values)
-    off = _off_by(twice - none, 4 * (once - none))
+    off = off_by(twice - none, 4 * (once - none))
     if (once > none).all() and off < 1e-2:
         return None
     return "the square of the noise does not grow by four times as much when σₑ is doubled"
@@ -300,8 +287,8 @@ image_noise = Exercise(
 
 def _draw_counts(generator: torch.Generator, index: int) -> Arguments:
     """Few photons, where each constant counts; none of them below 0, which one of the properties asks for."""
-    counts = 12 * _rand(generator, *SIZES[index]) ** 2 + 0.2
-    return counts, (1.4, 0.7, 2.2)[index] + 0.3 * float(_rand(generator, 1))
+    counts = 12 * rand(generator, *SIZES[index]) ** 2 + 0.2
+    return counts, (1.4, 0.7, 2.2)[index] + 0.3 * float(rand(generator, 1))
 
 
 def _stabilise(counts, electronic_noise):
@@ -879,7 +866,7 @@ STEPS = (2, 1, 3)  # the dilation of each case
 
 def _draw_picture(generator: torch.Generator, index: int) -> Arguments:
     """Pictures without a symmetry, and kernels whose weights do not add up to anything simple."""
-    return 0.2 + _rand(generator, *PICTURES[index]), _randn(generator, 3, 3) + 0.3, STEPS[index]
+    return 0.2 + rand(generator, *PICTURES[index]), randn(generator, 3, 3) + 0.3, STEPS[index]
 
 
 def _correlated(image, kernel, rows, columns, mode="constant"):
@@ -1158,7 +1145,7 @@ def _scaled_image(arguments, values):
     wanted = -2.5 * arguments[0][0].numpy()
     if values[0].shape != wanted.shape:
         return f"the shape is {values[0].shape}, for an image of {wanted.shape}"
-    off = _off_by(values[0], wanted)
+    off = off_by(values[0], wanted)
     return None if off < 1e-4 else f"the result differs from −2.5 times the image by up to {100 * min(off, 99):.0f} %"
 
 
@@ -1177,7 +1164,7 @@ dilated_convolution = Exercise(
     draw=_draw_picture,
     reference=_dilated_convolution,
     answers=(),
-    operators=("conv", "im2col"),
+    closed=("conv", "im2col"),
     mistakes=(
         Mistake(
             _kernel_flipped,
@@ -1332,7 +1319,7 @@ PATCHES = ((5, 6), (4, 7), (6, 4))
 
 def _draw_patches(generator: torch.Generator, index: int) -> Arguments:
     """Dark patches of little contrast, where both constants count; in the last case y falls where x rises."""
-    one, two = (v - v.mean() for v in (_randn(generator, *PATCHES[index]) for _ in range(2)))
+    one, two = (v - v.mean() for v in (randn(generator, *PATCHES[index]) for _ in range(2)))
     x = (0.05, 0.09, 0.03)[index] + (0.035, 0.035, 0.055)[index] * one
     y = (0.08, 0.06, 0.07)[index] + (0.028, 0.028, -0.044)[index] * one + 0.03 * two
     return x, y
@@ -1714,15 +1701,15 @@ BATCHES = ((3, 5, 6), (4, 7, 4), (1, 8, 5))  # images, height, width
 def _draw_step(generator: torch.Generator, index: int) -> Arguments:
     """What some denoiser made of noisy images, and of the same a step further; nothing here is near 0 by accident."""
     count, height, width = BATCHES[index]
-    y = 0.5 + 0.4 * _randn(generator, count, 1, height, width)
-    direction = _randn(generator, *y.shape)
+    y = 0.5 + 0.4 * randn(generator, count, 1, height, width)
+    direction = randn(generator, *y.shape)
     epsilon = (0.02, 0.05, 0.01)[index]
-    gain, level = (0.5, 0.7, 0.6)[index], 0.1 + 0.4 * _rand(generator, count, 1, 1, 1)
+    gain, level = (0.5, 0.7, 0.6)[index], 0.1 + 0.4 * rand(generator, count, 1, 1, 1)
 
     def denoiser(v):
         return gain * v + 0.2 * v.roll(1, -1) + level * torch.tanh(v)
 
-    sigma = (0.4, 0.6, 0.5)[index] + 0.1 * float(_rand(generator, 1))
+    sigma = (0.4, 0.6, 0.5)[index] + 0.1 * float(rand(generator, 1))
     return y, denoiser(y), denoiser(y + epsilon * direction), direction, sigma, epsilon
 
 
@@ -2105,9 +2092,9 @@ AREAS, RATES = (17.4, 11.9, 25.8), (0.5, 0.7, 0.3)  # products 8.7, 8.33, 7.74: 
 
 def _draw_responses(generator: torch.Generator, index: int) -> Arguments:
     """Responses in no order: spots between any two of those elsewhere, one on the threshold and one below all."""
-    elsewhere = _randn(generator, ELSEWHERE[index])
+    elsewhere = randn(generator, ELSEWHERE[index])
     ranks = elsewhere.sort(descending=True).values
-    spots = torch.cat([0.9 + 1.2 * _randn(generator, SPOTS[index]), (ranks[:-1] + ranks[1:]) / 2])
+    spots = torch.cat([0.9 + 1.2 * randn(generator, SPOTS[index]), (ranks[:-1] + ranks[1:]) / 2])
     spots[3], spots[4] = ranks[math.floor(AREAS[index] * RATES[index]) - 1], ranks[-1] - 0.5
     return spots[torch.randperm(len(spots), generator=generator)], elsewhere, AREAS[index], RATES[index]
 

@@ -38,6 +38,11 @@ def sentence(text: str) -> str:
     return text if is_variable else text[:1].upper() + text[1:]
 
 
+def whole_sentence(text: str) -> str:
+    """A message as a sentence, with a full stop where nothing else ends it."""
+    return sentence(text) if text.endswith((".", "?", "!")) else sentence(text) + "."
+
+
 @dataclass(frozen=True)
 class Result:
     """What a check found.
@@ -86,9 +91,8 @@ class Result:
             return [f"the values are right, and so are: {', '.join(self.kept)} · {total}", sentence(self.message)]
         parts = [f"{'✓' if self.value_right else '✗'} values"]
         parts += [f"{'✓' if p.name in self.kept else '✗'} {p.name}" for p in self.exercise.properties]
-        message = sentence(self.message)
         return [
-            message if message.endswith((".", "?", "!")) else message + ".",
+            whole_sentence(self.message),
             f"{' · '.join(parts)} · {total}",
             f"Stuck? lab.{self.exercise.function}.hint() shows the next hint.",
         ]

@@ -11,23 +11,11 @@ import torch
 from torch.nn.functional import avg_pool2d, conv2d, grid_sample, interpolate, max_pool2d, pad, unfold
 
 from course_lib.exercises.calls import Arguments, TooMuchWork
+from course_lib.exercises.drawing import off_by, rand, randn
 from course_lib.exercises.exercise import Exercise, Mistake, Property
 from course_lib.exercises.lab import Lab, OpenQuestion
 
 PIXELS = (1, 2, 3)  # the dimensions of one image of a batch
-
-
-def _randn(generator: torch.Generator, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=generator)
-
-
-def _rand(generator: torch.Generator, *shape: int) -> torch.Tensor:
-    return torch.rand(*shape, generator=generator)
-
-
-def _off_by(found: np.ndarray, wanted: np.ndarray) -> float:
-    """Relative difference; shapes that do not fit raise NumPy's ValueError, as a property's check may."""
-    return float(np.abs(np.asarray(found) - wanted).max() / max(float(np.abs(wanted).max()), 1e-12))
 
 
 # --- 1. all windows -----------------------------------------------------------------------------------
@@ -37,7 +25,7 @@ PICTURES = ((7, 9, 3), (9, 6, 4), (6, 8, 5))  # height, width, side of the windo
 
 def _draw_picture(generator: torch.Generator, index: int) -> Arguments:
     height, width, side = PICTURES[index]
-    return _rand(generator, 1, 1, height, width), side
+    return rand(generator, 1, 1, height, width), side
 
 
 def _windows(image, side):
@@ -360,10 +348,10 @@ def _draw_network(generator: torch.Generator, index: int) -> Arguments:
     """Kernels whose last one covers all that is left of a window of 12 pixels."""
     channels, before, after = NETWORKS[index]
     rest = (SIDE - before + 1) // 2 - after + 1
-    image = _rand(generator, 1, 1, *SECTIONS[index])
-    first = _randn(generator, channels, 1, before, before)
-    second = _randn(generator, channels, channels, after, after) + 0.1
-    return image, first, second, _randn(generator, 1, channels, rest, rest)
+    image = rand(generator, 1, 1, *SECTIONS[index])
+    first = randn(generator, channels, 1, before, before)
+    second = randn(generator, channels, channels, after, after) + 0.1
+    return image, first, second, randn(generator, 1, channels, rest, rest)
 
 
 def _window_scores(windows, first, second, last):
@@ -500,7 +488,7 @@ def _are_their_scores(arguments, values):
     if values[0].shape != wanted.shape:
         return f"an image of {SIDE + 1}×{SIDE + 1} pixels, four windows, gives the shape {values[0].shape}"
     worst = np.unravel_index(np.argmax(np.abs(values[0] - wanted)), wanted.shape)
-    if _off_by(values[0], wanted) < 1e-3:
+    if off_by(values[0], wanted) < 1e-3:
         return None
     return (
         f"the window network gives {float(wanted[worst]):.4g} in one of them, and yours {float(values[0][worst]):.4g}"
@@ -514,10 +502,10 @@ def _one_row_further(image, first, second, last):
 
 
 def _same_scores(arguments, values):
-    off = _off_by(values[1], values[0][:, :, 1:])
+    off = off_by(values[1], values[0][:, :, 1:])
     if off >= 1e-3:
         return f"without that row they differ by {100 * off:.0f} % of the largest one"
-    off = _off_by(values[2], 2 * values[0])
+    off = off_by(values[2], 2 * values[0])
     return None if off < 1e-3 else f"with the last kernel doubled they are off by {100 * off:.0f} %"
 
 
@@ -537,7 +525,7 @@ dense_scores = Exercise(
     draw=_draw_network,
     reference=_dense_scores,
     answers=(),  # the library's own has other layers
-    operators=(MOST_MULTIPLICATIONS,),  # to go over the windows is not to be dense
+    most_multiplications=MOST_MULTIPLICATIONS,  # to go over the windows is not to be dense
     differentiable=("first", "second", "last"),
     mistakes=(
         Mistake(
@@ -697,9 +685,9 @@ def _draw_level(generator: torch.Generator, index: int) -> Arguments:
     """Features of both signs, so that a ReLU in front shows; in one case both have equally many channels."""
     batch, coarse, skip, out, height, width = LEVELS[index]
     return (
-        _randn(generator, batch, coarse, height, width),
-        _randn(generator, batch, skip, 2 * height, 2 * width),
-        0.4 * _randn(generator, out, skip + coarse, 3, 3) + 0.02,
+        randn(generator, batch, coarse, height, width),
+        randn(generator, batch, skip, 2 * height, 2 * width),
+        0.4 * randn(generator, out, skip + coarse, 3, 3) + 0.02,
     )
 
 
@@ -847,7 +835,7 @@ def _blocks_of_four(arguments, values):
     coarse = arguments[0][0][:, -1:].numpy()
     large = coarse.repeat(2, axis=2).repeat(2, axis=3)
     off = max(
-        _off_by(v, np.broadcast_to(np.maximum(w, 0), v.shape)) for v, w in zip(values, (large, -large), strict=True)
+        off_by(v, np.broadcast_to(np.maximum(w, 0), v.shape)) for v, w in zip(values, (large, -large), strict=True)
     )
     return None if off < 1e-4 else f"a kernel that hands one coarse channel on is off by {100 * off:.0f} % of it"
 
@@ -1040,11 +1028,11 @@ def _draw_masks(generator: torch.Generator, index: int) -> Arguments:
     if index == 3:
         r = torch.zeros(count, 1, height, width)
         r[0, 0, 1, 2], r[1, 0, 3, 1] = 1.0, 1.0
-        return 0.02 + 0.04 * _rand(generator, *r.shape) + r * (0.1 + 0.1 * _rand(generator, *r.shape)), r
+        return 0.02 + 0.04 * rand(generator, *r.shape) + r * (0.1 + 0.1 * rand(generator, *r.shape)), r
     share = torch.linspace(0.15, 0.75, count)[:, None, None, None]
-    r = (_rand(generator, count, 1, height, width) < share).float()
+    r = (rand(generator, count, 1, height, width) < share).float()
     r[..., 0, 0], r[..., 0, 1] = 1.0, 0.0
-    return (0.6 * _rand(generator, *r.shape) + 0.35 * r + 0.02).clamp(0, 1), r
+    return (0.6 * rand(generator, *r.shape) + 0.35 * r + 0.02).clamp(0, 1), r
 
 
 def _dice_loss(p, r):
@@ -1188,7 +1176,7 @@ dice_loss = Exercise(
     draw=_draw_masks,
     reference=_dice_loss,
     answers=("course_lib.training.segmentation_losses.dice_loss",),
-    operators=("monai.losses.DiceLoss",),
+    closed=("monai.losses.DiceLoss",),
     cases=len(BATCHES),
     differentiable=("p",),
     mistakes=(
@@ -1304,12 +1292,12 @@ def _draw_classes(generator: torch.Generator, index: int) -> Arguments:
     """Classes of very different size, no two alike, in other proportions from image to image."""
     count, classes, height, width = CLASSES[index]
     levels = 3.0 * torch.arange(classes, 0, -1)[:, None, None] / classes
-    scores = _randn(generator, count, classes, height, width) + levels * _rand(generator, count, 1, 1, 1)
+    scores = randn(generator, count, classes, height, width) + levels * rand(generator, count, 1, 1, 1)
     labels = scores.argmax(dim=1)
     for k in range(classes):
         labels[:, 0, k * (k + 1) // 2 : (k + 1) * (k + 2) // 2] = k  # none is empty
     r = torch.nn.functional.one_hot(labels, classes).movedim(-1, 1).float()
-    return (scores + _randn(generator, *scores.shape)).softmax(dim=1), r
+    return (scores + randn(generator, *scores.shape)).softmax(dim=1), r
 
 
 def _size_weights(p, r, dims=(2, 3)):
@@ -1514,7 +1502,7 @@ generalized_dice_loss = Exercise(
     draw=_draw_classes,
     reference=_generalized_dice_loss,
     answers=("course_lib.training.segmentation_losses.generalized_dice_loss",),
-    operators=("monai.losses.GeneralizedDiceLoss",),
+    closed=("monai.losses.GeneralizedDiceLoss",),
     differentiable=("p",),
     mistakes=(
         Mistake(
@@ -1659,10 +1647,10 @@ GRIDS = ((12, 15, 3, 4), (14, 11, 4, 3), (11, 13, 3, 3))  # height, width; rows 
 def _draw_deformation(generator: torch.Generator, index: int) -> Arguments:
     """Displacements of one to two pixels; no place lies halfway between two pixels, where rounding would decide."""
     height, width, rows, columns = GRIDS[index]
-    image = _rand(generator, 1, 1, height, width)
-    label = (_rand(generator, 1, 1, height, width) > 0.5).float()
+    image = rand(generator, 1, 1, height, width)
+    label = (rand(generator, 1, 1, height, width) > 0.5).float()
     while True:
-        coarse = 1.6 * _randn(generator, 1, 2, rows, columns) + torch.tensor([0.5, -0.7])[:, None, None]
+        coarse = 1.6 * randn(generator, 1, 2, rows, columns) + torch.tensor([0.5, -0.7])[:, None, None]
         half = (_enlarge(coarse.double(), label) + 0.5) % 1
         if float(torch.minimum(half, 1 - half).min()) > 1e-4:
             return image, label, coarse
@@ -2215,11 +2203,11 @@ def _draw_outlines(generator: torch.Generator, index: int) -> Arguments:
         top, left = (int(torch.randint(0, 3, (), generator=generator)) for _ in range(2))
         a, b = (torch.zeros(height, width, dtype=torch.bool) for _ in range(2))
         a[top + 1 : top + 7, left + 1 : left + 7], b[top + 1 : top + 8, left + 4 : left + 9] = True, True
-        return a, b, (0.8 + 0.1 * float(_rand(generator, 1)), 1.2 + 0.1 * float(_rand(generator, 1)))
-    rough = avg_pool2d(_randn(generator, 2, 1, height, width), 3, stride=1, padding=1)[:, 0] > 0.1
+        return a, b, (0.8 + 0.1 * float(rand(generator, 1)), 1.2 + 0.1 * float(rand(generator, 1)))
+    rough = avg_pool2d(randn(generator, 2, 1, height, width), 3, stride=1, padding=1)[:, 0] > 0.1
     large, small = rough[0].clone(), rough[1].clone()
     spacing = ((0.5, 1.4), (1.3, 0.4), (0.9, 0.6))[index]
-    spacing = tuple(s * (1 + 0.1 * float(_rand(generator, 1))) for s in spacing)
+    spacing = tuple(s * (1 + 0.1 * float(rand(generator, 1))) for s in spacing)
     if index == 2:  # side by side
         large[:, width // 2 - 1 :], small[:, : width // 2] = False, False
         large[3:8, 0:5], small[4:9, 9:14] = True, True
@@ -2562,7 +2550,7 @@ surface_distance = Exercise(
     draw=_draw_outlines,
     reference=_surface_distance,
     answers=("course_lib.metrics.segmentation.average_surface_distance",),
-    operators=("monai.metrics.compute_average_surface_distance",),
+    closed=("monai.metrics.compute_average_surface_distance",),
     cases=len(SHAPES),
     mistakes=(
         Mistake(

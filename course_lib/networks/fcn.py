@@ -7,8 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 from torch import nn
 
-from course_lib import expect
-from course_lib.networks.unet import check_sides, two_convolutions
+from course_lib.networks.blocks import check_sides, level_widths, two_convolutions
 
 
 class FCN(nn.Module):
@@ -26,11 +25,7 @@ class FCN(nn.Module):
         self, inputs: int = 1, outputs: int = 1, width: int = 16, levels: int = 3, *, skips: bool = True
     ) -> None:
         super().__init__()
-        expect.count("the input's channels", inputs)
-        expect.count("the output's channels", outputs)
-        widths = [
-            expect.count("the width", width) * 2**level for level in range(1 + expect.count("the levels", levels))
-        ]
+        widths = level_widths(inputs, outputs, width, levels)
         self.multiple = 2**levels
         self.down = nn.ModuleList(
             two_convolutions(a, b, bias=True, batch_norm=True) for a, b in zip([inputs, *widths], widths, strict=False)

@@ -7,7 +7,8 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 from torch import nn
 
-from course_lib.networks.unet import UNet, check_sides
+from course_lib.networks.blocks import check_sides
+from course_lib.networks.unet import UNet
 
 IN_PLANE = (1, 2, 2)  # slices are neither pooled nor enlarged
 

@@ -7,10 +7,9 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Bool, Complex, Float
 from torch import nn
 
-from course_lib import expect
+from course_lib.networks.blocks import check_sides, level_widths, two_convolutions
 from course_lib.networks.complex_channels import channels_to_complex, complex_to_channels
 from course_lib.networks.data_consistency import check_measurements
-from course_lib.networks.normalisation import batch_norm_2d
 from course_lib.physics import inverse_fourier
 
 
@@ -39,11 +38,7 @@ class UNet(nn.Module):
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        expect.count("the input's channels", inputs)
-        expect.count("the output's channels", outputs)
-        widths = [
-            expect.count("the width", width) * 2**level for level in range(1 + expect.count("the levels", levels))
-        ]
+        widths = level_widths(inputs, outputs, width, levels)
         inward = zip([inputs, *widths], widths, strict=False)
         outward = zip(widths, widths[1:], strict=False)
         self.multiple = 2**levels
@@ -64,24 +59,6 @@ class UNet(nn.Module):
         for up in reversed(self.up):
             x = up(torch.cat([skips.pop(), F.interpolate(x, scale_factor=2)], dim=1))
         return self.last(x)
-
-
-def check_sides(x: Float[torch.Tensor, "batch channel *spatial"], multiple: int) -> None:
-    """Raise unless all sides can be halved as often as a network halves them."""
-    if any(side % multiple for side in x.shape[2:]):
-        sides = "×".join(map(str, x.shape[2:]))
-        raise expect.InputError(f"expected sides divisible by {multiple}, got {sides}")
-
-
-def two_convolutions(inputs: int, outputs: int, bias: bool, batch_norm: bool) -> nn.Sequential:
-    """The block of each level: twice a 3×3 convolution, batch normalisation where wanted, and a ReLU."""
-    layers: list[nn.Module] = []
-    for channels in (inputs, outputs):
-        layers.append(nn.Conv2d(channels, outputs, 3, padding=1, bias=bias and not batch_norm))
-        if batch_norm:
-            layers.append(batch_norm_2d(outputs, bias=bias))
-        layers.append(nn.ReLU())
-    return nn.Sequential(*layers)
 
 
 class UNetReconstruction(nn.Module):

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from course_lib import expect
-from course_lib.networks.unet import check_sides
+from course_lib.networks.blocks import check_sides, level_widths
 
 
 class VNet(nn.Module):
@@ -22,11 +21,7 @@ class VNet(nn.Module):
 
     def __init__(self, inputs: int = 1, outputs: int = 1, width: int = 8, levels: int = 2) -> None:
         super().__init__()
-        expect.count("the input's channels", inputs)
-        expect.count("the output's channels", outputs)
-        widths = [
-            expect.count("the width", width) * 2**level for level in range(1 + expect.count("the levels", levels))
-        ]
+        widths = level_widths(inputs, outputs, width, levels)
         self.multiple = 2**levels
         steps = list(zip(widths, widths[1:], strict=False))
         self.first = ResidualBlock(inputs, width)

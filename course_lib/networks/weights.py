@@ -23,7 +23,7 @@ def load_weights(network: nn.Module, name_or_path: str | Path) -> nn.Module:
     Args:
         network: its weights and buffers are replaced, in their own dtype and on their device. When anything is
             wrong with the file, it stays as it is.
-        name_or_path: the name of shipped weights, for example "cascade_r4", or the path of a .safetensors file
+        name_or_path: the name of shipped weights, for example "cascade", or the path of a .safetensors file
             that `course train` wrote, with its manifest (the same name, .json) beside it.
 
     Returns:

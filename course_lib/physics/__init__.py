@@ -1,4 +1,8 @@
-"""How a clean image becomes data: linear operators, and noise apart from them."""
+"""How a clean image becomes data: linear operators, and noise apart from them.
+
+Finite differences are here. The transforms in which estimators are sparse, the wavelets, are operators too, and are in
+`classical`.
+"""
 
 from course_lib.physics.differences import FiniteDifferences
 from course_lib.physics.masks import line_mask, radial_mask, variable_density_mask

@@ -18,6 +18,9 @@ class LinearOperator(ABC):
     `complex_domain` is set, images may be complex; where `complex_range` is set, measurements must be. An operator
     that differs from element to element of a batch names the batch's shape in `batch_shape`. `orthonormal` says that
     Aᴴ is the inverse of A.
+
+    `_forward` and `_adjoint` cast their constants to the dtype and device of x (see `Constant`), for `norm` works in
+    double precision. A new class is added to `random_operators` in tests/physics/test_operators.py.
     """
 
     complex_domain = False

@@ -6,7 +6,7 @@ unchanged on several processes and machines: `torchrun --nproc-per-node 2 -m cou
 
 from course_lib.training.loop import TrainingResult, train
 from course_lib.training.recipe import Recipe
-from course_lib.training.recipes import all_recipes, find_recipe
+from course_lib.training.recipes import all_recipes, find_recipe, shipped_network
 from course_lib.training.weights import save_weights
 
-__all__ = ["Recipe", "TrainingResult", "all_recipes", "find_recipe", "save_weights", "train"]
+__all__ = ["Recipe", "TrainingResult", "all_recipes", "find_recipe", "save_weights", "shipped_network", "train"]

@@ -25,7 +25,7 @@ class Recipe:
     cosine (Loshchilov and Hutter 2017).
 
     Attributes:
-        name: of the recipe and of its files, for example "cascade_r4".
+        name: of the recipe and of its files, for example "cascade".
         network: makes the untrained network; torch's global seed is set before.
         batch: (generator, size) → tensors on the CPU, each with `size` samples along its first dimension; all
             randomness comes from the generator.

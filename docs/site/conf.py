@@ -38,6 +38,7 @@ html_css_files = ["course.css"]
 html_js_files = [("course.js", {"defer": "defer"})]
 html_show_sourcelink = False
 html_copy_source = False
+html_show_search_summary = False  # it would fetch pages, which a browser forbids in a folder
 html_theme_options = {
     "navbar_persistent": [],
     "navbar_start": [],

@@ -4,35 +4,16 @@ Without Chromium these tests skip, and say so; COURSE_REQUIRE_BROWSER makes that
 """
 
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 
 import pytest
-
-from course_lib.coursework.modules import ROOT
-
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+from jupyter_page import CHROMIUM, FLAGS, chromium_path, running_lab
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    path = next((found for name in names if (found := shutil.which(name))), None)
+    path = chromium_path()
     if path is None:
-        words = f"no Chromium on this machine (looked for {', '.join(names)}): the browser tests did not run"
+        words = f"no Chromium on this machine (looked for {', '.join(CHROMIUM)}): the browser tests did not run"
         if os.environ.get("COURSE_REQUIRE_BROWSER"):
             pytest.fail(words)
         pytest.skip(words)
@@ -42,34 +23,8 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def jupyterlab(tmp_path_factory):
     """The address of a running JupyterLab, started as `make lab` starts it."""
-    root = tmp_path_factory.mktemp("course")
-    for folder in ("lectures", "labs", "solutions"):
-        shutil.copytree(ROOT / folder, root / folder)
-    sys.path.insert(0, str(ROOT))
-    import make
-
-    port = free_port()
-    log = (root / "jupyter.log").open("w")
-    env = {**os.environ, "JUPYTER_CONFIG_DIR": str(root / "config"), "JUPYTER_DATA_DIR": str(root / "data")}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *make.lab_options(root, port, browser=False),
-         "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"],
-        cwd=root, env=env, stdout=log, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{address}/api/status", timeout=2)
-                break
-            except OSError:
-                assert server.poll() is None, (root / "jupyter.log").read_text()[-2000:]
-                time.sleep(0.25)
+    with running_lab(tmp_path_factory.mktemp("course")) as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-        log.close()
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ import torch
 from line_test_set import write_line_test_set
 
 from course_lib import classical, data, expect, metrics, networks
-from course_lib.coursework import cli, evaluate_lines
-from course_lib.coursework.evaluate import evaluate_module
+from course_lib.coursework import cli
+from course_lib.coursework.evaluate import evaluate_module, line_spectra
 
 METRICS = ("fnr", "chamfer", "f1", "count_accuracy", "seconds")
 SAMPLES = 50
@@ -154,7 +154,7 @@ def test_the_first_signals_of_each_file(folder, network):
 def test_signals_go_through_in_parts(folder, monkeypatch):
     names = ("music", "music_oracle", "esprit_oracle")
     whole, _ = evaluated(folder, *names)
-    monkeypatch.setattr(evaluate_lines, "AT_ONCE", 5)
+    monkeypatch.setattr(line_spectra, "AT_ONCE", 5)
     parts, _ = evaluated(folder, *names)
     for key, row in whole.items():
         if key[2] != "seconds":
@@ -196,7 +196,7 @@ def test_what_has_not_converged_is_told(folder, monkeypatch, capsys):
         return classical.esprit(signals, counts)
 
     monkeypatch.setattr(classical, "music", tired)
-    monkeypatch.setattr(evaluate_lines, "AT_ONCE", 5)
+    monkeypatch.setattr(line_spectra, "AT_ONCE", 5)
     evaluated(folder, "music")
     assert capsys.readouterr().err.splitlines() == [
         f"course: music at {setting}: two signals have not converged" for setting in ("0dB", "20dB", "infdB")

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from course_lib import data, expect
-from course_lib.coursework import evaluate
-from course_lib.coursework.evaluate import dose_share, evaluate_module
+from course_lib.coursework.evaluate import evaluate_module, mammogram_denoising
+from course_lib.coursework.evaluate.mammogram_denoising import dose_share
 
 METHODS = {"noisy", "wiener", "nlm", "anscombe_nlm", "dncnn", "dilated", "sure"}
 SIZE = (256, 192)
@@ -115,7 +115,7 @@ def test_what_is_no_dose(text, folder):
 
 
 def test_a_breast_too_small_for_a_false_positive(folder, capsys, monkeypatch):
-    monkeypatch.setattr(evaluate, "MINI_MIAS_MM", 0.01)
+    monkeypatch.setattr(mammogram_denoising, "MINI_MIAS_MM", 0.01)
     rows, _ = evaluated(folder, dose=["1/16"])
     assert "cm² of breast: too little for 0.5 false positives a cm²" in capsys.readouterr().err
     assert {metric for *_, metric in rows} == {"psnr", "ssim", "epi", "calcification_contrast"}

@@ -18,7 +18,7 @@ from PIL import Image
 from course_lib import expect, training
 from course_lib.coursework import cli
 from course_lib.coursework.evaluate import Row, evaluate_module, table
-from course_lib.coursework.evaluate_segmentation import voxel_sides
+from course_lib.coursework.evaluate.unet_segmentation import voxel_sides
 from course_lib.networks import weights
 from course_lib.training import find_recipe, recipes, save_weights, settling
 
@@ -232,10 +232,10 @@ def test_a_network_of_ones_own_is_the_one_that_learned_from_the_others(folder, m
         cli.main()
     assert exit.value.code == 0
     own = folder.parent / "mine" / f"{NAMES['unet']}.safetensors"
-    trained = capsys.readouterr().err
-    assert f"the last 2 of 10 images, from {folder}/images/8.png" in trained
+    held = f"the last 2 of 10 images, {folder}/images/8.png to {folder}/images/9.png"
+    assert held in capsys.readouterr().err
     rows, record = evaluated(folder, weights=str(own))
-    assert f"the last 2 of 10 images, {folder}/images/8.png to {folder}/images/9.png" in capsys.readouterr().err
+    assert held in capsys.readouterr().err
     assert record["weights"] == str(own)
     assert rows["fcn", "iou"].value == pytest.approx(24 * 30 / 64**2)  # the shipped one
     assert rows["unet", "dice"].value != 0  # not the shipped one, which finds nothing

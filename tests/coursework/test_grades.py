@@ -141,3 +141,14 @@ def test_similar_answers_are_shown_to_a_person_and_others_are_not():
     assert [(a, b) for a, b, _ in pairs] == [('Ada, "the" Lovelace', "Bob 王")]
     other = " ".join(f"word{i}" for i in range(30))
     assert similar(finalise([made("ada", answer=ANSWER), made("bob", answer=other)], None, [])) == []
+
+
+def test_the_guide_prints_messages_as_sentences():
+    """A variable stays small at a sentence's beginning, and a question ends with its own mark."""
+    from course_lib.coursework.guide import labs_guide
+
+    guide = labs_guide()
+    assert "?." not in guide
+    assert "..\n" not in guide
+    assert "\n- t is a plain number, and" in guide
+    assert "\n- η and λ have changed places" in guide

@@ -1,11 +1,13 @@
 """Hostile and broken submissions: wrong work never gains a point, right work never loses one, and nothing gets out."""
 
+import ast
 import copy
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -15,9 +17,10 @@ import pytest
 from course_lib import expect
 from course_lib.coursework.grading import sandbox
 from course_lib.coursework.grading.grade import grade_all, grade_one
+from course_lib.coursework.grading.library import SOURCE, without_answers
 from course_lib.coursework.grading.submissions import MAX_BYTES, Submission, collect
 from course_lib.coursework.modules import find_module, modules
-from course_lib.exercises import load_lab
+from course_lib.exercises import LABS, load_lab
 
 MODULE = find_module("01")
 LAB = load_lab(MODULE.id)
@@ -138,7 +141,7 @@ RIGHT = {
     "a fork bomb": solved(last="import os\nwhile True:\n    os.fork()"),
     "a fork that talks on": solved(
         last="import os\nif os.fork() == 0:\n    while True:\n        for n in range(3, 30):\n            try:\n"
-        "                os.write(n, b'{\"exercise\": \"power_spectrum\"}\\n')\n            except OSError:\n"
+        '                os.write(n, b\'{"exercise": "power_spectrum"}\\n\')\n            except OSError:\n'
         "                pass"
     ),
     "changed points and metadata": solved(),
@@ -305,6 +308,43 @@ def test_an_operator_of_torch_that_is_the_answer_delegates(convolution):
 
 
 @needs_sandbox
+def test_batch_norm_of_torch_delegates():
+    module = find_module("04")
+    notebook = short(load(module.solution.with_suffix(".ipynb")))
+    answer(notebook, "bias_free_norm")["source"] = (
+        "def bias_free_norm(features, scale):\n    variance = features.var(dim=(0, 2, 3), unbiased=False)\n"
+        "    return torch.nn.functional.batch_norm(features, 0 * variance, variance, scale)"
+    )
+    result = grade_one(Submission("student", "file", json.dumps(notebook)), module.id, SEED, limits=LIMITS)
+    assert {e.function: e.status for e in result.exercises if e.status != "passed"} == {"bias_free_norm": "delegates"}
+    assert points(result)["bias_free_norm"] == 0
+
+
+def _functions_of(text: str) -> dict[str, str]:
+    return {n.name: ast.unparse(n) for n in ast.parse(text).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+
+
+@pytest.mark.parametrize("module", LABS)
+def test_the_sandboxs_library_lacks_the_answers_and_nothing_else(module, tmp_path):
+    """A function of the same name in another file is no answer: recipes have a `batch` each."""
+    lab = load_lab(module)
+    answers = {name.rsplit(".", 1)[1] for exercise in lab.exercises for name in exercise.answers}
+    found = set()
+    copy = without_answers(lab, tmp_path) / "course_lib"
+    for file in copy.rglob("*.py"):
+        original = SOURCE / file.relative_to(copy)
+        if file.parent.name == "exercises" or file.read_bytes() == original.read_bytes():
+            continue
+        before, after = (_functions_of(path.read_text(encoding="utf-8")) for path in (original, file))
+        changed = {name for name in before if before[name] != after[name]}
+        assert changed
+        assert all("AnswerIsAbsent" in after[name] for name in changed)
+        assert not changed & found
+        found |= changed
+    assert found == answers
+
+
+@needs_sandbox
 def test_a_function_made_by_or_reference_is_blank_work():
     result = grade(solved(wiener_gain=answer(BLANK, "wiener_gain")["source"]))
     assert status(result)["wiener_gain"] == "not attempted"
@@ -382,8 +422,9 @@ def test_a_spy_finds_nothing(tmp_path, monkeypatch):
 
 
 @needs_sandbox
-def test_no_process_is_left_and_nothing_on_the_host_changes():
-    before = set(os.listdir(Path(sandbox.__file__).parent)), set(os.listdir("/tmp"))
+def test_no_process_is_left_and_nothing_on_the_host_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # other tests have theirs in /tmp at the same time
+    before = set(os.listdir(Path(sandbox.__file__).parent))
     mark = f"import time  # {time.time_ns()}"
     grade(
         solved(
@@ -392,9 +433,8 @@ def test_no_process_is_left_and_nothing_on_the_host_changes():
     )
     running = subprocess.run(["ps", "ax", "-o", "args"], capture_output=True, text=True).stdout
     assert mark not in running
-    after = set(os.listdir(Path(sandbox.__file__).parent)), set(os.listdir("/tmp"))
-    assert before[0] == after[0]
-    assert not {n for n in after[1] - before[1] if n.startswith("course-grade-")}
+    assert set(os.listdir(Path(sandbox.__file__).parent)) == before
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_bubblewrap_nothing_is_run(monkeypatch):

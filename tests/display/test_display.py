@@ -68,7 +68,7 @@ def test_a_claim_prints_its_number_after_a_sign_that_the_comparison_knows(shell)
     assert output.data["text/plain"] == "✓ gain over noisy: ≈ 6.44 dB (at least 5)"
     assert output.metadata["claim"] == {
         "statement": "gain over noisy", "value": 6.4386, "at_least": 5, "at_most": None, "unit": "dB",
-        "source": "deck 000",
+        "source": "deck 000", "recorded": False,
     }  # fmt: skip
 
 

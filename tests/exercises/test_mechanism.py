@@ -1,5 +1,6 @@
 """The exercise mechanism on a small exercise of its own: every status, every diagnosis, and what must not happen."""
 
+import json
 import os
 import textwrap
 import types
@@ -12,6 +13,7 @@ import torch
 from course_lib import expect
 from course_lib.exercises import Exercise, Lab, Mistake, OpenQuestion, Property
 from course_lib.exercises.calls import Outcome, run
+from course_lib.exercises.packing import pack, unpack
 
 
 def _mean_square(x):
@@ -257,7 +259,7 @@ TORCH_ITSELF = {
 
 @pytest.mark.parametrize("source", TORCH_ITSELF.values(), ids=TORCH_ITSELF)
 def test_an_operator_of_torch_can_be_the_answer(exercise, source):
-    closed = replace(exercise, operators=("dot",))
+    closed = replace(exercise, closed=("dot",))
     assert exercise.check(student(source)).passed
     result = closed.check(student(source))
     assert (result.status, result.points) == ("failed", 0)
@@ -282,8 +284,8 @@ WORK = {
 
 @pytest.mark.parametrize(("source", "work"), WORK.values(), ids=WORK)
 def test_multiplications_are_counted(exercise, source, work):
-    assert replace(exercise, operators=(work,)).check(student(source)).passed
-    result = replace(exercise, operators=(work - 1,)).check(student(source))
+    assert replace(exercise, most_multiplications=work).check(student(source)).passed
+    result = replace(exercise, most_multiplications=work - 1).check(student(source))
     assert result.status == "failed"
     assert f"it takes more than {work - 1:,} multiplications in one call" in result.message
 
@@ -291,7 +293,7 @@ def test_multiplications_are_counted(exercise, source, work):
 def test_another_librarys_function_and_layer_refuse_however_they_are_held(exercise):
     from scipy import linalg
 
-    closed = replace(exercise, operators=("scipy.linalg.norm", "torch.nn.MSELoss", "no_such.library"))
+    closed = replace(exercise, closed=("scipy.linalg.norm", "torch.nn.MSELoss", "no_such.library"))
     norm = "def mean_square(x):\n    import scipy\n    return scipy.linalg.norm(x.numpy()) ** 2 / len(x)"
     layer = student("def mean_square(x):\n    return loss(x, 0 * x)", loss=torch.nn.MSELoss())
     for function, name in ((student(norm), "scipy.linalg.norm"), (layer, "torch.nn.MSELoss")):
@@ -307,6 +309,58 @@ def test_a_list_that_a_function_changes_is_told_and_stays_for_the_others():
     given = [1, 2, 3]
     outcome = run(lambda numbers: numbers.pop(), (given,))
     assert (given, outcome.changed) == ([1, 2, 3], (0,))
+
+
+def test_what_lies_in_a_list_or_tuple_is_copied_and_watched_too():
+    given = ([torch.ones(2), (1.5, torch.zeros(3))],)
+    assert run(lambda parts: parts[1][1].add_(1), given).changed == (0,)
+    assert run(lambda parts: parts.append(3) or 1, given).changed == (0,)
+    assert run(lambda parts: parts[0] * parts[1][0], given).changed == ()
+    assert torch.equal(given[0][1][1], torch.zeros(3))
+    assert run(lambda *arguments: type(arguments[0][1]) is tuple, given).arrays[0] == 1
+
+
+PACKED = [
+    torch.tensor(2.0), torch.zeros(0, 3), torch.tensor([True, False]), torch.tensor([1 + 2j]).conj(),
+    torch.tensor([float("nan"), float("inf")]), torch.arange(6).reshape(2, 3).T, (1.0, 1), [], (), None, "same", True,
+    float("inf"), [(1, [torch.ones(2)]), torch.tensor(3)],
+]  # fmt: skip
+
+
+def same(found, wanted):
+    if isinstance(wanted, (tuple, list)):
+        return type(found) is type(wanted) and all(same(a, b) for a, b in zip(found, wanted, strict=True))
+    if isinstance(wanted, torch.Tensor):
+        return found.dtype == wanted.dtype and torch.allclose(found, wanted, rtol=0, atol=0, equal_nan=True)
+    return type(found) is type(wanted) and found == wanted
+
+
+@pytest.mark.parametrize("value", PACKED, ids=str)
+def test_an_argument_comes_back_as_it_was_sent(value, tmp_path):
+    arrays = {}
+    text = json.dumps(pack((value,), arrays))
+    np.savez(tmp_path / "arrays.npz", **arrays)
+    with np.load(tmp_path / "arrays.npz", allow_pickle=False) as loaded:
+        assert same(unpack(json.loads(text), loaded), (value,))
+
+
+def test_what_json_cannot_hold_is_not_sent():
+    for value in (np.float64(1), {"a": 1}, 1j, torch.float32):
+        with pytest.raises(expect.InputError, match="expected a tensor, number, text, tuple or list as an argument"):
+            pack([value], {})
+
+
+def test_the_courses_own_functions_run_once_for_a_seed(exercise):
+    counted = []
+    counting = replace(exercise, reference=lambda x: counted.append(1) or _mean_square(x))
+    for _ in range(3):
+        assert counting.check(student(RIGHT["torch"])).passed
+    assert len(counted) == counting.cases
+    for seed in range(20):  # those of a batch of secret seeds are not all kept
+        counting.calls(seed)
+    assert len(counting._drawn) <= 6
+    fewer = replace(counting, cases=1)  # a changed declaration draws anew
+    assert len(fewer.calls(19)) < len(counting.calls(19))
 
 
 def test_or_reference(exercise, capsys):

@@ -16,7 +16,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from course_lib import expect
 from course_lib.coursework.grading import sandbox
@@ -25,6 +24,7 @@ from course_lib.coursework.grading.submissions import Submission, grade_id, sour
 from course_lib.coursework.modules import find_module
 from course_lib.exercises import Exercise, Lab, load_lab
 from course_lib.exercises.calls import Outcome
+from course_lib.exercises.packing import pack
 from course_lib.files import write_whole
 
 MOST_RUNS = 12  # each run after the first leaves out a cell or a function that ended the one before
@@ -142,9 +142,11 @@ def _run(code: list[tuple[int, str]], lab: Lab, seed: str, unsafe: bool, limits:
         task = folder / "task"
         task.mkdir()
         calls = _write_arrays(lab, seed, task)
+        limits_of_calls = {
+            e.function: {"closed": e.closed, "most_multiplications": e.most_multiplications} for e in lab.exercises
+        }
         for _ in range(MOST_RUNS):
-            record = {"cells": code, "calls": calls, "closed": {e.function: e.operators for e in lab.exercises},
-                      "left_out": list(report.left_out)}  # fmt: skip
+            record = {"cells": code, "calls": calls, "limits": limits_of_calls, "left_out": list(report.left_out)}
             (task / "task.json").write_text(json.dumps(record))
             for path in (folder, *folder.rglob("*")):
                 path.chmod(0o755 if path.is_dir() else 0o644)
@@ -171,19 +173,8 @@ runpy.run_path({course!r} + "/worker.py", run_name="__main__")
 
 def _write_arrays(lab: Lab, seed: str, task: Path) -> dict[str, list]:
     """Put the arguments of all calls into a file of plain arrays; give the list of calls."""
-    arrays, calls = {}, {}
-    for exercise in lab.exercises:
-        calls[exercise.function] = []
-        for call in exercise.calls(seed):
-            packed = []
-            for argument in call.arguments:
-                if isinstance(argument, torch.Tensor):
-                    name = f"a{len(arrays)}"
-                    arrays[name] = argument.numpy()
-                    packed.append({"array": name})
-                else:
-                    packed.append(argument)
-            calls[exercise.function].append(packed)
+    arrays: dict[str, np.ndarray] = {}
+    calls = {e.function: [pack(call.arguments, arrays) for call in e.calls(seed)] for e in lab.exercises}
     np.savez(task / "arrays.npz", **arrays)
     return calls
 

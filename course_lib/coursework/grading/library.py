@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import course_lib
@@ -41,28 +42,33 @@ def without_answers(lab: Lab, folder: Path) -> Path:
     exercises = target / "exercises"
     exercises.mkdir()
     (exercises / "__init__.py").write_text("", encoding="utf-8")
-    shutil.copy(SOURCE / "exercises" / "calls.py", exercises / "calls.py")
+    for name in ("calls.py", "packing.py"):
+        shutil.copy(SOURCE / "exercises" / name, exercises / name)
     names = "\n".join(f"{e.function} = _Exercise()" for e in lab.exercises)
     (exercises / f"{LABS[lab.module]}.py").write_text(STUB.format(absent=ABSENT, names=names), encoding="utf-8")
-    answers = {name for exercise in lab.exercises for name in exercise.answers}
-    rooms = {name.split(".")[1] for name in answers}
-    plain = {name.rsplit(".", 1)[1] for name in answers}
-    for file in [file for room in rooms for file in (target / room).rglob("*.py")]:
-        text = file.read_text(encoding="utf-8")
-        changed = _emptied(text, plain)
-        if changed != text:
-            file.write_text(changed, encoding="utf-8")
+    for module, names in answers_by_module(lab).items():
+        file = target.parent.joinpath(*module.split(".")).with_suffix(".py")
+        file.write_text(_emptied(file.read_text(encoding="utf-8"), names), encoding="utf-8")
     return folder
 
 
+def answers_by_module(lab: Lab) -> dict[str, set[str]]:
+    """The module that defines each answer → the names there; what hands it on has it from there."""
+    found: dict[str, set[str]] = {}
+    for full_name in {name for exercise in lab.exercises for name in exercise.answers}:
+        place, name = full_name.rsplit(".", 1)
+        answer = getattr(import_module(place), name)
+        found.setdefault(answer.__module__, set()).add(answer.__name__)
+    return found
+
+
 def _emptied(text: str, names: set[str]) -> str:
+    """A module's text in which the functions and classes of these names raise when they are called."""
     tree = ast.parse(text)
     raising = f'from course_lib.exercises.calls import {ABSENT}\nraise {ABSENT}("this function is the answer itself")'
-    found = False
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name in names:
-            node.body, node.decorator_list, found = ast.parse(raising).body, [], True
+            node.body, node.decorator_list = ast.parse(raising).body, []
         elif isinstance(node, ast.ClassDef) and node.name in names:
-            new = ast.parse(f"def __new__(cls, *a, **k):\n    {raising.replace(chr(10), chr(10) + '    ')}").body
-            node.body, found = new, True
-    return ast.unparse(ast.fix_missing_locations(tree)) if found else text
+            node.body = ast.parse(f"def __new__(cls, *a, **k):\n    {raising.replace(chr(10), chr(10) + '    ')}").body
+    return ast.unparse(ast.fix_missing_locations(tree))

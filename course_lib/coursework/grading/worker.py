@@ -42,15 +42,11 @@ def packed(array):
 
 
 def read_calls(task):
-    """exercise → list of argument tuples, as tensors and numbers."""
-    import torch
+    """exercise → list of argument tuples, each argument with the type that it was drawn with."""
+    from course_lib.exercises.packing import unpack
 
     with np.load(TASK / "arrays.npz", allow_pickle=False) as arrays:
-        loaded = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-    return {
-        name: [tuple(loaded[a["array"]].clone() if isinstance(a, dict) else a for a in call) for call in calls]
-        for name, calls in task["calls"].items()
-    }
+        return {name: [unpack(call, arrays) for call in calls] for name, calls in task["calls"].items()}
 
 
 def main():
@@ -80,7 +76,7 @@ def main():
             say(missing=name)
             continue
         for position, arguments in enumerate(calls):
-            outcome = run(function, arguments, quiet=True, closed=tuple(task["closed"][name]))
+            outcome = run(function, arguments, quiet=True, **task["limits"][name])
             say(
                 outcome=name, call=position, kind=outcome.kind, error=outcome.error, error_type=outcome.error_type,
                 blank=outcome.blank, changed=list(outcome.changed),

@@ -9,7 +9,10 @@ from __future__ import annotations
 import pkgutil
 from importlib import import_module
 
+from torch import nn
+
 from course_lib import expect
+from course_lib.networks import load_weights
 from course_lib.training.recipe import Recipe
 
 
@@ -29,3 +32,12 @@ def find_recipe(name: str) -> Recipe:
     if name not in known:
         raise expect.InputError(f"expected a recipe among {', '.join(known) or '(none yet)'}, got {name!r}")
     return known[name]
+
+
+def shipped_network(name: str) -> nn.Module:
+    """The network of the recipe of that name with the weights that come with the course, in evaluation mode.
+
+    Raises:
+        InputError: there is no such recipe, or no shipped weights of it.
+    """
+    return load_weights(find_recipe(name).network(), name)

@@ -16,12 +16,11 @@ from jaxtyping import Float
 from torch import nn
 
 from course_lib import expect
-from course_lib.data import SegmentedImage, brain_tissue, centre_crop, nerve_tissue, segmented_images
-from course_lib.display.progress import say
+from course_lib.data import SegmentedImage, brain_tissue, centre_crop, nerve_tissue
 from course_lib.metrics import dice
 from course_lib.networks import FCN, InflatedUNet, UNet, VNet, WindowClassifier, load_weights, segment
 from course_lib.training.augmentation import BRAINS, MEMBRANES, Augmentation
-from course_lib.training.own_images import held_out
+from course_lib.training.own_images import own_segmented_images
 from course_lib.training.recipe import Batch, Recipe
 from course_lib.training.segmentation_losses import LOSSES
 
@@ -120,17 +119,7 @@ def on_own_data(name: str, folder: Path, foreground: int | None = None) -> Recip
 
     The last fifth of the images is for validation. What cannot be used is told on stderr, and left out.
     """
-    images, problems = segmented_images(folder, foreground)
-    for problem in problems:
-        say(problem)
-    if len(images) < 2:
-        raise expect.InputError(
-            f"expected at least 2 usable images in {folder}, one to learn from and one to validate on, "
-            f"got {len(images)}"
-        )
-    count = held_out(len(images))
-    say(f"held out for validation: the last {count} of {len(images)} images, from {images[-count].name}")
-    return recipe_on_images(name, images[:-count], images[-count:])
+    return recipe_on_images(name, *own_segmented_images(folder, foreground))
 
 
 def recipe_on_images(name: str, training: list[SegmentedImage], validation: list[SegmentedImage]) -> Recipe:

@@ -19,7 +19,15 @@ document.querySelectorAll(".course-slider").forEach((box) => {
   controls.forEach((control) => control.addEventListener("input", show));
 });
 
-// What scrolls sideways can be scrolled by keyboard.
-document.querySelectorAll(".bd-article pre, .bd-article .pst-scrollable-table-container, .bd-article .output").forEach((box) => {
+// What scrolls sideways can be scrolled by keyboard: code and tables now, formulas when they are set.
+const SIDEWAYS = ".bd-article pre, .bd-article .pst-scrollable-table-container, .bd-article .course-claims, .bd-article mjx-container";
+const letKeysScroll = () => document.querySelectorAll(SIDEWAYS).forEach((box) => {
   if (box.scrollWidth > box.clientWidth) box.setAttribute("tabindex", "0");
+});
+letKeysScroll();
+window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(letKeysScroll));
+
+// The arrows of the side bar have no words of their own.
+document.querySelectorAll("summary").forEach((arrow) => {
+  if (!arrow.textContent.trim()) arrow.setAttribute("aria-label", "show or hide the pages below");
 });

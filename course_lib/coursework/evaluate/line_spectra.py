@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from course_lib import expect
-from course_lib.coursework.evaluate import Row
+from course_lib.coursework.evaluate.framework import Evaluation, Row
 from course_lib.display.progress import progress_bar, say
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ METHODS = tuple(name + told for name in OWN_COUNT for told in ("", ORACLE))
 AT_ONCE = 1000  # signals
 
 
-def line_rows(folder: Path, seed: int, method: list[str], signals: int | None, weights: str | None) -> list[Row]:
+def measured_rows(folder: Path, seed: int, method: list[str], signals: int | None, weights: str | None) -> list[Row]:
     """False negatives, Chamfer distance, F1, right counts and seconds of each method at each signal-to-noise ratio.
 
     Without a name of a method all are run. The seed is not used: nothing here is random.
@@ -146,3 +146,6 @@ def _measures(estimates: torch.Tensor, truth: torch.Tensor, samples: int) -> dic
         "f1": float(metrics.f1(estimates, truth, samples).mean()),
         "count_accuracy": float(metrics.count_accuracy(estimates, truth).mean()),
     }
+
+
+EVALUATION = Evaluation(measured_rows, {"method": [], "signals": None, "weights": None}, unit="signals")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from course_lib import expect
-from course_lib.coursework.evaluate import Row
+from course_lib.coursework.evaluate.framework import Evaluation, Row
 from course_lib.display.progress import progress_bar, say
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ NAMED = 8  # images in a message
 SLICES = 4  # of a volume that a network segments at a time
 
 
-def segmentation_rows(
+def measured_rows(
     folder: Path, seed: int, foreground: int | None, voxel_mm: str | None, steps: int, weights: str | None
 ) -> list[Row]:
     """Threshold, FCN and U-Net: their overlap with the labels of the held-out images, and the distance of outlines.
@@ -34,28 +34,17 @@ def segmentation_rows(
     The held-out images are those on which `course train --data` validates, and nothing is chosen by them.
     """
     from course_lib import networks
-    from course_lib.data import segmented_images
     from course_lib.training import find_recipe
-    from course_lib.training.own_images import held_out
+    from course_lib.training.own_images import own_segmented_images
 
     sides = voxel_sides(voxel_mm)
     expect.count("--steps", steps, least=0)
     own = None if weights is None else networks.load_weights(find_recipe(RECIPES["unet"]).network(), weights)
-    images, problems = segmented_images(folder, foreground)
-    for problem in problems:
-        say(problem)
-    if len(images) < 2:
-        raise expect.InputError(
-            f"expected at least 2 usable images in {folder}, one to learn from and one to hold out, got {len(images)}"
-        )
-    count = held_out(len(images))
-    training, held = images[:-count], images[-count:]
-    which = f"{held[0].name} to {held[-1].name}" if count > 1 else held[0].name
-    say(f"held out: the last {count} of {len(images)} images, {which}")
+    training, held = own_segmented_images(folder, foreground)
     spacings = _spacings(held, sides)
     methods = _methods(training, seed, steps, own)
     values: dict[tuple[str, str], list[float]] = {}
-    with progress_bar(len(methods) * count, "held out", "image") as bar:
+    with progress_bar(len(methods) * len(held), "held out", "image") as bar:
         for image, spacing in zip(held, spacings, strict=True):
             for method, segment in methods.items():
                 for metric, value in _measures(segment(image.image), image, spacing).items():
@@ -121,8 +110,8 @@ def _dimensions(image: SegmentedImage) -> int:
 
 def _methods(training: list[SegmentedImage], seed: int, steps: int, own: nn.Module | None) -> dict[str, Segmentation]:
     """Fitted to the training images, or learned before; `own` is a U-Net that takes the place of ours."""
-    from course_lib import classical, networks
-    from course_lib.training import find_recipe
+    from course_lib import classical
+    from course_lib.training import shipped_network
 
     trained: dict[str, nn.Module] = {}
     for method, name in RECIPES.items():
@@ -131,7 +120,7 @@ def _methods(training: list[SegmentedImage], seed: int, steps: int, own: nn.Modu
         elif steps > 0:
             trained[method] = _learn(name, training, seed, steps)
         else:
-            trained[method] = networks.load_weights(find_recipe(name).network(), name)
+            trained[method] = shipped_network(name)
             say(f"{method}: the weights that come with the course, which have learned from generated nerve tissue")
     threshold = classical.best_threshold([image.image for image in training], [image.mask for image in training])
     say(f"threshold: the foreground is {'not ' if threshold.dark else ''}brighter than {threshold.level:.3f}")
@@ -171,3 +160,6 @@ def _measures(found: torch.Tensor, image: SegmentedImage, spacing: tuple[float, 
         values["hausdorff95"] = metrics.hausdorff(*masks, spacing, PERCENTILE)
         values["asd"] = metrics.average_surface_distance(*masks, spacing)
     return {name: float(value) for name, value in values.items()}
+
+
+EVALUATION = Evaluation(measured_rows, {"foreground": None, "voxel_mm": None, "steps": 300, "weights": None})
