@@ -69,11 +69,8 @@ def lecture_rows(page, address: str, name: str) -> list[str]:  # noqa: ANN001
     browser = {}
     for slider in page.locator(".jupyter-widgets.widget-slider").all():
         handle = slider.locator(".noUi-handle")
-        at_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
         label = slider.locator(".widget-label").inner_text()
-        browser[label] = statistics.median(
-            keyboard_delays(page, handle, "ArrowLeft" if at_end else "ArrowRight", MOVES)
-        )
+        browser[label] = statistics.median(keyboard_delays(page, handle, "ArrowRight", MOVES))
     kernel = json.loads(run_code_below(page, cells, "player = play(", IN_THE_KERNEL))
     rows = []
     for label, spent in kernel.items():

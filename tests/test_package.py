@@ -1,5 +1,6 @@
 """The package as a whole: light to import, one list of dependencies, rooms that name themselves."""
 
+import os
 import re
 import subprocess
 import sys
@@ -38,21 +39,28 @@ def test_conda_users_get_the_same_dependencies():
     wanted = dict.fromkeys(project["dependencies"])
     for extra in ("instructor", "site", "dev"):
         wanted |= dict.fromkeys(r for r in project["optional-dependencies"][extra] if not r.startswith(project["name"]))
-    conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    python = f"python{project['requires-python']}"
+    assert _conda(ROOT / "environment.yml") == set(wanted) | {python, "pip"}
+
+
+def test_binder_gets_the_dependencies_of_a_student():
+    assert _conda(ROOT / ".binder" / "environment.yml") == set(_project()["dependencies"]) | {"python=3.12", "pip"}
+    assert os.access(ROOT / ".binder" / "postBuild", os.X_OK) or os.name == "nt"
+
+
+def _conda(path) -> set[str]:
+    """The requirements of a conda environment, with PyPI's names."""
+    conda = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
     renamed = {
         "pytorch-cpu": "torch",
         "matplotlib-base": "matplotlib",
         "playwright-python": "playwright",
         "pytorch-lightning": "lightning-fabric",  # conda-forge has the one inside the other
     }
-    found = set()
     entries = [entry for entry in conda if isinstance(entry, str)]
     by_pip = [requirement for entry in conda if isinstance(entry, dict) for requirement in entry["pip"]]
-    for entry in entries + by_pip:  # what conda-forge does not have comes by pip
-        name = _name(entry)
-        found.add(renamed.get(name, name) + entry[len(name) :])
-    python = f"python{project['requires-python']}"
-    assert found == set(wanted) | {python, "pip"}
+    names = [(_name(entry), entry) for entry in entries + by_pip]  # what conda-forge does not have comes by pip
+    return {renamed.get(name, name) + entry[len(name) :] for name, entry in names}
 
 
 def test_constraints_pin_every_dependency():

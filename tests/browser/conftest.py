@@ -39,10 +39,11 @@ def context(chromium):
 
 @pytest.fixture
 def page(context):
-    """A fresh page; errors of its console and requests to other hosts are collected on `page.problems`."""
+    """A fresh page; errors, also those of its console, and requests to other hosts are collected on `page.problems`."""
     page = context.new_page()
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(f"page error: {error}"))
+    page.on("console", lambda m: page.problems.append(f"console: {m.text}") if m.type == "error" else None)
     page.on("request", lambda request: _watch(page, request.url))
     yield page
     page.close()

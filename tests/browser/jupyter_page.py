@@ -131,7 +131,11 @@ def keyboard_delays(page, handle, key: str, moves: int) -> list[float]:
     page.evaluate(WATCH)
     handle.focus()
     delays = []
+    opposite = {"ArrowLeft": "ArrowRight", "ArrowRight": "ArrowLeft"}
     for _ in range(moves):
+        end = "aria-valuemax" if key == "ArrowRight" else "aria-valuemin"
+        if handle.get_attribute("aria-valuenow") == handle.get_attribute(end):
+            key = opposite[key]
         before = page.locator(".course-picture img").get_attribute("alt")
         page.keyboard.press(key)
         page.wait_for_function(
