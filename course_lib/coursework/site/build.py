@@ -23,7 +23,7 @@ from course_lib.files import write_whole
 SOURCE = ROOT / "docs" / "site"
 SITE = ROOT / "build" / "site"
 NEEDED = ("sphinx", "myst-nb", "sphinx-book-theme", "sphinx-mathjax-offline")
-BINDER = re.compile(r"(github\.com[/:])?(?P<name>[\w.-]+/[\w.-]+?)(\.git)?/?$")
+REPOSITORY = re.compile(r"(?:(?:https://|git@)github\.com[/:])?(?P<name>[\w.-]+/[\w.-]+?)(?:\.git)?/?")
 
 
 def build_site(out: Path = SITE, *, repository: str | None = None) -> Path:
@@ -38,6 +38,7 @@ def build_site(out: Path = SITE, *, repository: str | None = None) -> Path:
     Raises:
         InputError: a package is missing, a notebook is out of date, `out` holds something else, or Sphinx warns.
     """
+    repository = repository_name(repository)
     missing = [name for name in NEEDED if not _installed(name)]
     if missing:
         raise expect.InputError(f"expected {', '.join(missing)} for the site: pip install -e .[site]")
@@ -49,7 +50,7 @@ def build_site(out: Path = SITE, *, repository: str | None = None) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="site-", dir=out.parent) as scratch:
         source, made = Path(scratch, "source"), Path(scratch, "made")
-        assemble(source, repository_name(repository))
+        assemble(source, repository)
         _sphinx(source, made)
         if out.exists():
             shutil.rmtree(out)
@@ -65,8 +66,8 @@ def repository_name(repository: str | None) -> str | None:
     """
     if not repository:
         return None
-    found = BINDER.search(repository.strip())
-    if found is None or repository.count("/") > 4:
+    found = REPOSITORY.fullmatch(repository.strip())
+    if found is None:
         raise expect.InputError(f"expected a repository as OWNER/NAME or its GitHub address, got {repository!r}")
     return found["name"]
 
