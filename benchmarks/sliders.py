@@ -40,7 +40,8 @@ from course_lib.display.sliders import positions
 medians = {{}}
 for control in player.controls.values():
     start, values = control.value, [value for _, value in positions(control)]
-    at, spent = values.index(start), []
+    near = lambda i: values[i] != start if isinstance(start, str) else abs(float(values[i]) - float(start))
+    at, spent = min(range(len(values)), key=near), []
     for step in range(1, {MOVES + 1}):
         before = time.perf_counter()
         control.value = values[(at + step) % len(values)]
@@ -67,9 +68,9 @@ def lecture_rows(page, address: str, name: str) -> list[str]:  # noqa: ANN001
     show_cell(page, cells, "player = play(")
     page.locator(".course-picture img").wait_for(timeout=20_000)
     browser = {}
-    for slider in page.locator(".jupyter-widgets.widget-slider").all():
-        handle = slider.locator(".noUi-handle")
-        label = slider.locator(".widget-label").inner_text()
+    for handle in page.locator(".widget-slider .noUi-handle").all():
+        box = handle.locator("xpath=ancestor::*[contains(@class, 'widget-inline-hbox')][1]")
+        label = box.locator(".widget-label").first.inner_text()
         browser[label] = statistics.median(keyboard_delays(page, handle, "ArrowRight", MOVES))
     kernel = json.loads(run_code_below(page, cells, "player = play(", IN_THE_KERNEL))
     rows = []
