@@ -330,10 +330,10 @@ def risk(W):
     return ((W @ exact_C @ W.T).trace() - 2 * (W @ exact_C).trace() + exact_C.trace() + sigma**2 * W.square().sum()).item()
 
 tenth = torch.Generator().manual_seed(7)
-changed_W = [W * (1 + 0.1 * torch.randn(W.shape, generator=tenth)) for _ in range(10)]
+other_matrix = [W * (1 + 0.1 * torch.randn(W.shape, generator=tenth)) for _ in range(10)]
 claim(
     "least risk among ten changed W, over the linear MMSE matrix's",
-    min(map(risk, changed_W)) / risk(W),
+    min(map(risk, other_matrix)) / risk(W),
     at_least=1.0001,
     source="deck 004",
     digits=4,

@@ -506,7 +506,7 @@ claim("beside a step: size of that sum", abs(at_step[0]), at_most=0.2, source="d
 claim("share of |weights| on the own side, beside a step less on plain grey", at_step[1] - at_grey[1], at_least=0.04, source="deck 000")
 
 # %% [markdown]
-# Beside the step, nothing of the other side's grey enters: the weights there cancel. They are not zero, though. More than a third of all $|\text{weights}|$ lies beyond the step, with
+# Beside the step, next to nothing of the other side's grey enters: the weights there cancel. They are not zero, though. More than a third of all $|\text{weights}|$ lies beyond the step, with
 # both signs, and brings noise with it.
 #
 # What do all filters have in common? The sum of every row is $A_y 1$: one Jacobian-vector product with an image of ones.

@@ -218,6 +218,8 @@ units = torch.eye(36, dtype=torch.complex128).reshape(36, 1, 6, 6)
 matrix = networks.data_consistency_adjoint(units, small_mask, 3.0).reshape(36, 36)
 eigenvalues = torch.linalg.eigvalsh(matrix).unique()
 print("eigenvalues of the layer, λ = 3:", sorted({round(v, 6) for v in eigenvalues.tolist()}))
+away = torch.minimum((eigenvalues - 1).abs(), (eigenvalues - 1 / (1 + 3.0)).abs()).max().item()
+claim("eigenvalues to 1 and 1/(1+λ), largest difference", away, at_most=1e-10, source="deck 001")
 
 # %% [markdown]
 # ## 5 · The cascade, and watching one learn (10 minutes)
