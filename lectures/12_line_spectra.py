@@ -575,7 +575,7 @@ print("lines missed, in percent, with the true count:")
 peaks = {name: {db: classical.spectrum_peaks(c, population.counts) for db, c in by_level.items()} for name, by_level in curves.items()}
 print_rows({name: {db: missed(found) for db, found in by_level.items()} for name, by_level in peaks.items()}, 1)
 behind = missed(peaks["psnet"][20]) - missed(peaks["windowed"][20])
-claim("20 dB, true count: PSnet misses more than the windowed network, by", behind, at_least=2, unit="%", source="deck 000")
+claim("20 dB, true count: PSnet misses more than the windowed network, by", behind, at_least=2, unit="%")
 
 # %%
 figure, axes = plt.subplots(3, 1, figsize=(8, 4.6), sharex=True)
@@ -724,7 +724,7 @@ for db in (0, 5, 10):
     margin = f1_mean["deepfreq"][db] - f1_mean[rival][db]
     claim(f"DeepFreq's F1 over the best classical method's at {db} dB", margin, at_least=0, source="deck 000")
 claim("DeepFreq at 50 dB: share of right counts", right["deepfreq"][50], at_least=0.9, source="deck 000")
-for name, db, published in (("periodogram", 30, 13.3), ("music", 20, 4.9), ("esprit", 20, 3.9)):
+for name, db, published in (("periodogram", 30, 13.4), ("music", 20, 4.9), ("esprit", 20, 3.9)):
     away = abs(oracle[name][db] - published)
     claim(f"{display.METHODS[name].label}, true count, {db} dB: away from the authors' rate", away, at_most=4, unit="%")
 
