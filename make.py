@@ -240,7 +240,7 @@ def main():
     notebooks = commands.add_parser("notebooks", help="text → executed solution and lecture → lab")
     notebooks.add_argument("--force", action="store_true", help="execute again what is up to date")
     commands.add_parser("timings", help="measure every notebook's seconds on one thread")
-    commands.add_parser("bench", help="slider latency, and speed side by side with peers")
+    commands.add_parser("bench", help="speed side by side with peers")
     commands.add_parser("sliders", help="measure each slider's way to its picture, in kernel and browser")
     site_parser = commands.add_parser("site", help="pages to read without a network, in build/site")
     site_parser.add_argument("--repository", help="OWNER/NAME on GitHub, for the pages' Binder links")

@@ -7,8 +7,6 @@ docs/benchmarks.md with the versions.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import statistics
 import time
 from collections.abc import Callable
@@ -123,30 +121,6 @@ def wiener() -> list[Row]:
     return [filtered, mirrored, matrix]
 
 
-def slider() -> None:
-    """The lecture's slider, in the kernel: two panels updated in place."""
-    import nbformat
-
-    from course_lib.coursework.modules import ROOT
-
-    notebook = nbformat.read(ROOT / "lectures" / "01_wiener_filtering.ipynb", as_version=4)
-    code = [c.source for c in notebook.cells if c.cell_type == "code"]
-    last = next(i for i, source in enumerate(code) if "player = play(" in source)
-    scope: dict = {}
-    quiet = {"show_figure": lambda *a, **k: None, "show_images": lambda *a, **k: None, "claim": lambda *a, **k: None}
-    with contextlib.redirect_stdout(io.StringIO()):
-        for source in code[: last + 1]:
-            exec(source, scope)
-            scope |= quiet if "show_figure" in scope else {}
-    player = scope["player"]
-    levels = iter(list(range(1, 100)) * 2)
-
-    def move() -> None:
-        player.controls["level"].value = next(levels)
-
-    alone("slider to picture in the kernel, lecture 01", move, "budget 100 ms")
-
-
 def checks() -> None:
     for e in lab.LAB.exercises:
         alone(
@@ -159,5 +133,4 @@ if __name__ == "__main__":
     sensing = compressed_sensing(pair, lambda *row: shown(Row(*row)))
     rows = [*wiener(), *radon(pair), *sensing, *cascade(pair), *denoisers(pair), *segmentation(pair)]
     write([*rows, *line_spectra(pair)])
-    slider()
     checks()

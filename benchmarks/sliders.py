@@ -36,12 +36,11 @@ TABLE = ROOT / "docs" / "sliders.md"
 MOVES = 9
 IN_THE_KERNEL = f"""
 import json, statistics, time
-from course_lib.display.sliders import positions
+from course_lib.display.sliders import place, positions
 medians = {{}}
 for control in player.controls.values():
     start, values = control.value, [value for _, value in positions(control)]
-    near = lambda i: values[i] != start if isinstance(start, str) else abs(float(values[i]) - float(start))
-    at, spent = min(range(len(values)), key=near), []
+    at, spent = place(control), []
     for step in range(1, {MOVES + 1}):
         before = time.perf_counter()
         control.value = values[(at + step) % len(values)]

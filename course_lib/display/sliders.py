@@ -52,7 +52,7 @@ class Player:
     def save_frames(self, folder: Path) -> None:
         """Write the pictures for a grid of positions of all controls, and player.json that describes them."""
         counts = _thinned([len(positions(control)) for control in self.controls.values()])
-        chosen = [_spread(positions(c), c.value, n) for c, n in zip(self.controls.values(), counts, strict=True)]
+        chosen = [_spread(positions(c), place(c), n) for c, n in zip(self.controls.values(), counts, strict=True)]
         frames = []
         for number, values in enumerate(product(*chosen)):
             drawn = {name: value for name, (_, value) in zip(self.controls, values, strict=True)}
@@ -65,7 +65,7 @@ class Player:
                 "name": control.description,
                 "menu": not hasattr(control, "readout"),
                 "positions": [words for words, _ in kept],
-                "start": [value for _, value in kept].index(control.value),
+                "start": kept.index(positions(control)[place(control)]),
             }
             for control, kept in zip(self.controls.values(), chosen, strict=True)
         ]
@@ -83,6 +83,14 @@ def positions(control: Widget) -> list[tuple[str, object]]:
     return [(f"{value:g}", value) for value in values]
 
 
+def place(control: Widget) -> int:
+    """Where a control stands among its `positions`; a sum of steps may have rounded its value."""
+    values = [value for _, value in positions(control)]
+    if hasattr(control, "options"):
+        return values.index(control.value)
+    return min(range(len(values)), key=lambda i: abs(values[i] - control.value))
+
+
 def _thinned(counts: list[int]) -> list[int]:
     """How many positions each control keeps, so that all together make at most MOST_FRAMES pictures."""
     counts = list(counts)
@@ -91,9 +99,8 @@ def _thinned(counts: list[int]) -> list[int]:
     return counts
 
 
-def _spread(places: list[tuple[str, object]], start: object, count: int) -> list[tuple[str, object]]:
-    """`count` of the places, from the first to the last, with `start` among them."""
-    at = [value for _, value in places].index(start)
+def _spread(places: list[tuple[str, object]], at: int, count: int) -> list[tuple[str, object]]:
+    """`count` of the places, from the first to the last, with the one at index `at` among them."""
     wanted = [round(i * (len(places) - 1) / max(1, count - 1)) for i in range(count)]
     nearest = min(range(count), key=lambda i: abs(wanted[i] - at))
     wanted[nearest] = at

@@ -1,8 +1,10 @@
 """Figures carry alternative text, claims their numbers, and sliders their pictures."""
 
 import html
+import json
 import re
 
+import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -141,3 +143,23 @@ def test_overlay_shows_right_missed_and_too_much_in_three_colours():
 def test_overlay_refuses_masks_of_another_size(unchecked):
     with pytest.raises(expect.InputError, match=r"two masks of its size, got \(2, 2\), \(2, 3\), \(2, 2\)"):
         display.overlay(torch.zeros(2, 2), torch.zeros(2, 3), torch.zeros(2, 2))
+
+
+def test_the_pictures_of_a_slider_are_a_grid_with_its_start(tmp_path):
+    figure, ax = plt.subplots()
+    weight = ipywidgets.FloatSlider(0.1, min=0.0, max=3.0, step=0.05, description="weight")
+    weight.value = 0.1 + 0.2  # no multiple of the step, by rounding
+    kind = ipywidgets.Dropdown(options=["points", "lines"], description="random")
+
+    def draw(weight, kind):
+        return f"A curve drawn with weight {weight:.2f} and random {kind}."
+
+    display.Player(figure, draw, {"weight": weight, "kind": kind}).save_frames(tmp_path)
+    plt.close(figure)
+    record = json.loads((tmp_path / "player.json").read_text(encoding="utf-8"))
+    first, second = record["controls"]
+    assert [first["positions"][0], first["positions"][-1]] == ["0", "3"]
+    assert first["positions"][first["start"]] == "0.3"
+    assert (first["menu"], second["menu"], second["positions"]) == (False, True, ["points", "lines"])
+    assert len(record["frames"]) == 2 * len(first["positions"]) == 40
+    assert all((tmp_path / frame["file"]).stat().st_size > 100 for frame in record["frames"])
